@@ -1,0 +1,141 @@
+"""Build a large language model from the ground up, part by part; then use it.
+
+    import groundup as gu
+
+    result = gu.train(gu.load_config("first-gpt"))
+    for token in gu.generate(result.model, result.tokenizer.encode("ROMEO:"), gu.Sample(temperature=0.8)): ...
+
+The reading order, from the ground floor to the roof. A module uses only what stands above it in this list, so whoever
+reads in this order never meets anything unexplained.
+
+    errors                      what can go wrong, and how it is said
+    config                      settings: files, flags, checks
+    report                      how a stage tells its news
+    files                       writing so that a power cut loses nothing
+    randomness                  a generator of its own for every use
+
+    text.bpe                    byte-pair encoding as the book writes it
+    text.patterns               where a text may be cut
+    text.fast_bpe               the same merges and ids, fast
+    text.tokenizer_json         the file of a tokenizer
+    text.tokenizer              text to ids and back
+    text.corpus                 texts to learn from
+    text.batches                windows and their order
+    text                        (the chapter)
+
+    model.config                what tells models apart
+    model.embedding             a row for each token
+    model.position              where a token stands
+    model.linear                a weighted sum
+    model.dropout               switching features off at random
+    model.attention             looking at the tokens before
+    model.norm                  keeping activations in hand
+    model.feedforward           thinking about each token
+    model.block                 attention and feed-forward, added to the stream
+    model.transformer           the whole model
+    model.parts                 the seam
+    model                       (the chapter)
+
+    kernels.attention           fused beside plain
+    kernels.norm
+    kernels.feedforward
+    kernels.loss
+    kernels                     (the chapter)
+
+    generation.filters          reshaping the scores of the next token
+    generation.decode           the loop that writes
+    generation.beam             several texts at once
+    generation.parts
+    generation.cache            keys and values of the past
+    generation.strategies       greedy, sample, beam
+    generation.engine           the decoder that everybody uses
+    generation.stream           tokens to text as they come
+    generation.compare          strategies side by side
+    generation                  (the chapter)
+
+    weights.safetensors_file    reading and writing tensors
+    weights.checkpoint          a training state that survives anything
+    weights.huggingface         the layout that everybody reads
+    weights.load                a model from wherever it is
+    weights                     (the chapter)
+
+    evaluation.bits_per_byte    how surprised a model is by a text
+    evaluation                  (the chapter)
+
+    training.config             everything that decides a run
+    training.loss               how wrong the scores are
+    training.schedule           the learning rate, step by step
+    training.clipping           no batch may throw the model far
+    training.accumulation       a large batch on a small machine
+    training.precision          fewer bits where they are enough
+    training.optimizers         from a gradient to a step
+    training.flat_optimizer     the same, fast
+    training.train_step         the book's step
+    training.parts              all parts in one record; a learner's folder
+    training.data               the texts of a run
+    training.step               one step
+    training.signals            stopping when asked
+    training.run_directory      a run's folder
+    training.curve              the picture of a run
+    training.loop               from a config to a trained model
+    training                    (the chapter)
+
+    cli                         the command line
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import GroundupError
+    from .generation import Beam, Greedy, Sample, generate
+    from .model import ModelConfig, Transformer
+    from .text.tokenizer import Tokenizer
+    from .training import Parts, TrainConfig, load_config, train
+    from .weights import load, save
+
+__version__ = "0.1.0"
+
+# Every name is imported when it is first used: `import groundup` itself loads no torch.
+_ADDRESSES = {
+    "Beam": "generation",
+    "Greedy": "generation",
+    "GroundupError": "errors",
+    "ModelConfig": "model",
+    "Parts": "training",
+    "Sample": "generation",
+    "Tokenizer": "text.tokenizer",
+    "TrainConfig": "training",
+    "Transformer": "model",
+    "generate": "generation",
+    "load": "weights",
+    "load_config": "training",
+    "save": "weights",
+    "train": "training",
+}
+
+__all__ = [
+    "Beam",
+    "Greedy",
+    "GroundupError",
+    "ModelConfig",
+    "Parts",
+    "Sample",
+    "Tokenizer",
+    "TrainConfig",
+    "Transformer",
+    "generate",
+    "load",
+    "load_config",
+    "save",
+    "train",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its chapter when it is asked for."""
+    if name not in _ADDRESSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f".{_ADDRESSES[name]}", __name__), name)

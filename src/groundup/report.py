@@ -1,0 +1,47 @@
+"""What a stage has to tell while it works, and who listens.
+
+The library never prints. A stage that takes long gets a `Report` and tells it the news; the command line draws a live
+view from it, a server streams it, a notebook ignores it. This base class listens to nothing, so it is also the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Report:
+    """A listener that ignores everything: override what you want to hear."""
+
+    def phase(self, name: str) -> None:
+        """A new phase of the work begins: "tokenizer", "model", "training", "evaluation", "saving"."""
+
+    def started(self, facts: Mapping[str, object]) -> None:
+        """Training is about to begin (or go on): run_dir, step, steps, parameters, device, and so on."""
+
+    def step(self, row: Mapping[str, float]) -> None:
+        """One optimizer step is done: the row that also goes to metrics.jsonl."""
+
+    def validation(self, step: int, bits_per_byte: float) -> None:
+        """The held-out text was measured."""
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """A long piece of work inside a phase has come this far."""
+
+    def sample(self, step: int, text: str) -> None:
+        """The model wrote something."""
+
+    def saved(self, step: int, path: Path) -> None:
+        """A checkpoint is on the disk."""
+
+    def note(self, text: str) -> None:
+        """Something worth knowing that is no error."""
+
+    def warn(self, text: str) -> None:
+        """Something went wrong, and the work goes on."""
+
+
+SILENT = Report()
