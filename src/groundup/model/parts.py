@@ -1,0 +1,132 @@
+"""The seam: how a part gets from anybody's file into a model that runs.
+
+A part is a plain function. One that is made of other parts names them as keyword-only arguments, with the library's
+own as defaults. A record holds one function for each part; when it is made, it binds every function's keyword-only
+arguments to the functions that it holds. So `ModelParts(softmax=mine)` is a model in which `attention_weights` calls
+`mine`, `scaled_dot_product_attention` calls that `attention_weights`, and so on up to the whole model. Parts never look
+each other up, and nothing is patched.
+
+Beside parts a record holds a few joints: functions written with parts (`attention`, `residual_norm`, `mlp`) that
+a fused kernel may replace as long as every part that the joint covers is the library's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from . import attention as _attention
+from . import block as _block
+from . import dropout as _dropout
+from . import embedding as _embedding
+from . import feedforward as _feedforward
+from . import linear as _linear
+from . import norm as _norm
+from . import position as _position
+from . import transformer as _transformer
+
+Function = Callable[..., Any]
+
+BOUND_AS = {"apply_dropout": "dropout"}  # `dropout=` is the rate, so the part goes by another name
+
+
+def bound_names(function: Function) -> list[str]:
+    """The keyword-only arguments of a function that has any, under their own names."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some functions written in C have no signature, and so no parts
+        return []
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A frozen record of functions, each bound to the others that it asks for by name."""
+
+    own: frozenset[str] = field(init=False, default=frozenset())  # names whose function is not the library's
+    chosen: dict[str, Function] = field(init=False, repr=False, default_factory=dict)  # the functions, before binding
+
+    def __post_init__(self) -> None:
+        names = self.names()
+        object.__setattr__(self, "chosen", {name: getattr(self, name) for name in names})
+        own = frozenset(name for name in names if not is_library(self.chosen[name]))
+        object.__setattr__(self, "own", own)
+        bound: dict[str, Function] = {}
+        for name in names:
+            object.__setattr__(self, name, self._bind(name, bound))
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """The names of the parts and joints that the record holds."""
+        return [item.name for item in dataclasses.fields(cls) if item.type == "Function"]
+
+    def with_functions(self, **functions: Function) -> Self:
+        """The same record with other functions for some names, everything bound anew."""
+        return dataclasses.replace(self, **(self.chosen | functions))
+
+    def _bind(self, name: str, bound: dict[str, Function]) -> Function:
+        """The function called `name` with its parts bound, depth first: parts have no circles."""
+        if name not in bound:
+            function = self.chosen[name]
+            needed = {key: BOUND_AS.get(key, key) for key in bound_names(function)}
+            arguments = {k: self._bind(part, bound) for k, part in needed.items() if part in self.chosen and k != "dropout"}
+            bound[name] = functools.partial(function, **arguments) if arguments else function
+        return bound[name]
+
+    def covered(self, joint: str) -> set[str]:
+        """The parts that a joint's plain form is made of, down to the last one."""
+        default = next(item.default for item in dataclasses.fields(self) if item.name == joint)
+        covered: set[str] = set()
+        waiting = [default]
+        while waiting:
+            for key in bound_names(waiting.pop()):
+                part = BOUND_AS.get(key, key)
+                if part in self.chosen and part not in covered and key != "dropout":
+                    covered.add(part)
+                    waiting.append(self.chosen[part])
+        return covered
+
+
+def is_library(function: Function) -> bool:
+    """Whether a function is one of the library's own, a part or a kernel."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return (getattr(function, "__module__", None) or "").partition(".")[0] == __name__.partition(".")[0]
+
+
+@dataclass(frozen=True)
+class ModelParts(Record):
+    """The parts that a model is made of; the defaults are those of this chapter."""
+
+    linear: Function = _linear.linear
+    token_embedding: Function = _embedding.token_embedding
+    embed: Function = _embedding.embed
+    sinusoidal_positions: Function = _position.sinusoidal_positions
+    rope: Function = _position.rope
+    softmax: Function = _attention.softmax
+    causal_mask: Function = _attention.causal_mask
+    sliding_window_mask: Function = _attention.sliding_window_mask
+    attention_weights: Function = _attention.attention_weights
+    scaled_dot_product_attention: Function = _attention.scaled_dot_product_attention
+    split_heads: Function = _attention.split_heads
+    merge_heads: Function = _attention.merge_heads
+    multi_head_attention: Function = _attention.multi_head_attention
+    grouped_query_attention: Function = _attention.grouped_query_attention
+    cached_attention: Function = _attention.cached_attention
+    dropout: Function = _dropout.dropout
+    layer_norm: Function = _norm.layer_norm
+    rms_norm: Function = _norm.rms_norm
+    gelu: Function = _feedforward.gelu
+    feed_forward: Function = _feedforward.feed_forward
+    swiglu: Function = _feedforward.swiglu
+    transformer_block: Function = _block.transformer_block
+    gpt_forward: Function = _transformer.gpt_forward
+    init_gpt: Function = _transformer.init_gpt
+    # joints
+    attention: Function = _attention.attention
+    residual_norm: Function = _norm.residual_norm
+    mlp: Function = _feedforward.mlp

@@ -1,0 +1,229 @@
+"""The transformer: ids in, a score for every possible next token out.
+
+An embedding, a pile of blocks, a last norm, and an output that compares each token's final state with every row of the
+vocabulary. There is one model here; its config makes it GPT-2, Llama or Qwen3 (`config.py`), and its parts can be
+anybody's (`parts.py`). `gpt_forward` and `init_gpt` are the same for the book's architecture, as plain functions over
+parameters by name.
+
+Sources: Radford et al. 2019 (GPT-2), section 2.3; Touvron et al. 2023 (Llama), section 2.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ShapeError
+from .attention import Cache
+from .block import Block, transformer_block
+from .dropout import dropout
+from .embedding import embed
+from .linear import linear
+from .norm import Norm, layer_norm
+
+if TYPE_CHECKING:
+    from .config import ModelConfig
+    from .parts import ModelParts
+
+
+def gpt_forward(
+    ids: Tensor,
+    p: Mapping[str, Tensor],
+    n_layers: int,
+    n_heads: int,
+    *,
+    dropout: float = 0.0,
+    generator: torch.Generator | None = None,
+    embed=embed,
+    transformer_block=transformer_block,
+    layer_norm=layer_norm,
+    linear=linear,
+    apply_dropout=dropout,
+) -> Tensor:
+    """GPT-2 from its parameters by name: `wte`, `wpe`, `h.0.attn.w_q`, … `ln_f.weight`, `ln_f.bias`.
+
+    ids: (B, T) -> logits (B, T, V). The output is tied to `wte` unless there is an `lm_head.weight`.
+    """
+    x = embed(ids, p["wte"], p["wpe"])  # (B, T, C)
+    x = apply_dropout(x, dropout, dropout > 0, generator)
+    for i in range(n_layers):
+        prefix = f"h.{i}."
+        block = {name.removeprefix(prefix): value for name, value in p.items() if name.startswith(prefix)}
+        x = transformer_block(x, block, n_heads, dropout=dropout, generator=generator)  # (B, T, C)
+    x = layer_norm(x, p["ln_f.weight"], p.get("ln_f.bias"))  # (B, T, C)
+    return linear(x, p["lm_head.weight"] if "lm_head.weight" in p else p["wte"])  # (B, T, V)
+
+
+def init_gpt(
+    vocab_size: int, context_length: int, n_layers: int, n_heads: int, d_model: int, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """GPT-2's first weights: normal with deviation 0.02, the projections back into the stream smaller.
+
+    Returns the parameters of `gpt_forward` by name. n_heads cuts the features and changes no shape.
+    Source: Radford et al. 2019, section 2.3: residual layers are scaled by 1/√N, N the number of residual branches.
+    """
+
+    def normal(*shape: int, deviation: float = 0.02) -> Tensor:
+        return torch.normal(0.0, deviation, shape, generator=generator)
+
+    c, f = d_model, 4 * d_model
+    into_stream = 0.02 / math.sqrt(2 * n_layers)
+    p = {"wte": normal(vocab_size, c), "wpe": normal(context_length, c)}
+    for i in range(n_layers):
+        block = {f"attn.w_{name}": normal(c, c) for name in "qkv"}
+        block |= {"attn.w_o": normal(c, c, deviation=into_stream)}
+        block |= {"mlp.w_up": normal(f, c), "mlp.w_down": normal(c, f, deviation=into_stream)}
+        block |= {f"attn.b_{name}": torch.zeros(c) for name in "qkvo"}
+        block |= {"mlp.b_up": torch.zeros(f), "mlp.b_down": torch.zeros(c)}
+        for norm in ("ln1", "ln2"):
+            block |= {f"{norm}.weight": torch.ones(c), f"{norm}.bias": torch.zeros(c)}
+        p |= {f"h.{i}.{name}": value for name, value in block.items()}
+    return p | {"ln_f.weight": torch.ones(c), "ln_f.bias": torch.zeros(c)}
+
+
+def count_parameters(
+    vocab_size: int, context_length: int, n_layers: int, n_heads: int, d_model: int, tied: bool = True
+) -> int:
+    """The number of parameters of gpt_forward's model with biases: GPT-2's 124,439,808 are (50257, 1024, 12, 12, 768)."""
+    attention = 4 * (d_model * d_model + d_model)
+    feed_forward = 2 * 4 * d_model * d_model + 4 * d_model + d_model
+    norms = 2 * 2 * d_model
+    embeddings = vocab_size * d_model * (1 if tied else 2) + context_length * d_model
+    return embeddings + n_layers * (attention + feed_forward + norms) + 2 * d_model
+
+
+class ModelCache(Protocol):
+    """What a model needs of a cache: a dictionary for each layer, and how many tokens they hold."""
+
+    layers: list[Cache]
+    length: int
+
+
+class Transformer(nn.Module):
+    """A decoder-only transformer of any config, made of any parts.
+
+    Parameters have the names of PARTS: `wte`, `wpe`, `h.0.attn.w_q`, `h.0.mlp.w_up`, `ln_f.weight`, `lm_head.weight`.
+    They are empty until `init_weights` or a loader fills them.
+    """
+
+    def __init__(self, config: ModelConfig, parts: ModelParts | None = None) -> None:
+        super().__init__()
+        if parts is None:
+            from .parts import ModelParts
+
+            parts = ModelParts()
+        self.config, self.parts = config, parts
+        v, c, n_positions = config.vocab_size, config.d_model, config.context_length
+        self.wte = nn.Parameter(torch.empty(v, c))  # (V, C)
+        self.wpe = nn.Parameter(torch.empty(n_positions, c)) if config.position == "learned" else None  # (L, C)
+        if config.position == "sinusoidal":
+            self.register_buffer("waves", parts.sinusoidal_positions(n_positions, c), persistent=False)
+        self.h = nn.ModuleList(Block(config, parts, f"h.{i}") for i in range(config.n_layers))
+        self.ln_f = Norm(config, parts)
+        self.lm_head = None if config.tie_embeddings else Output(config)
+
+    def forward(
+        self,
+        ids: Tensor,
+        cache: ModelCache | None = None,
+        record: dict[str, Tensor] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The scores of every token for what comes next. ids: (B, T) -> (B, T, V)."""
+        if "gpt_forward" in self.parts.own:
+            rate = self.config.dropout if self.training else 0.0
+            random = {"dropout": rate, "generator": generator} if rate > 0 else {}
+            p = dict(self.named_parameters())
+            return self.parts.gpt_forward(ids, p, self.config.n_layers, self.config.n_heads, **random)
+        logits = self.logits(self.hidden(ids, cache, record, generator))  # (B, T, V)
+        if record is not None:
+            record["logits"] = logits
+        return logits
+
+    def hidden(
+        self,
+        ids: Tensor,
+        cache: ModelCache | None = None,
+        record: dict[str, Tensor] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C)."""
+        past = 0 if cache is None else cache.length
+        n_tokens = ids.shape[1]
+        if past + n_tokens > self.config.context_length:
+            raise ShapeError(
+                f"{past + n_tokens} tokens do not fit into a context of {self.config.context_length}",
+                where="Transformer",
+                fix="give it the last tokens only",
+                code="LENGTH",
+            )
+        rate = self.config.dropout if self.training else 0.0
+        x = self._embed(ids, past)  # (B, T, C)
+        x = self.parts.dropout(x, rate, rate > 0, generator)
+        if record is not None:
+            record["embedded"] = x
+        positions = torch.arange(past, past + n_tokens, device=ids.device)  # (T,)
+        for i, block in enumerate(self.h):
+            x = block(x, positions, None if cache is None else cache.layers[i], record, generator)  # (B, T, C)
+        if cache is not None:
+            cache.length += n_tokens
+        _, x = self.ln_f(x)  # (B, T, C)
+        if record is not None:
+            record["ln_f"] = x
+        return x
+
+    def _embed(self, ids: Tensor, past: int) -> Tensor:
+        # A cache has taken the first `past` places: the new tokens use the rows after them.
+        if self.config.position == "learned":
+            return self.parts.embed(ids, self.wte, self.wpe[past : past + ids.shape[1]])  # (B, T, C)
+        if self.config.position == "sinusoidal":
+            return self.parts.embed(ids, self.wte, self.waves[past : past + ids.shape[1]].to(self.wte.dtype))  # (B, T, C)
+        return self.parts.token_embedding(ids, self.wte)  # (B, T, C)
+
+    @property
+    def output_weight(self) -> Tensor:
+        """The matrix of the output layer (V, C): the embedding's own when tied."""
+        return self.wte if self.lm_head is None else self.lm_head.weight
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden: (…, C) -> (…, V)."""
+        return soft_cap(self.parts.linear(hidden, self.output_weight), self.config.logit_soft_cap)  # (…, V)
+
+    @torch.no_grad()
+    def init_weights(self, generator: torch.Generator) -> Transformer:
+        """Fill all parameters with first values, drawn from `generator`; returns the model itself."""
+        config, parameters = self.config, dict(self.named_parameters())
+        if config.is_gpt2:
+            sizes = (config.vocab_size, config.context_length, config.n_layers, config.n_heads, config.d_model)
+            first = self.parts.init_gpt(*sizes, generator)
+        else:
+            first = {}
+        for name, parameter in parameters.items():
+            parameter.copy_(first[name] if name in first else self._first_value(name, parameter, generator))
+        return self
+
+    def _first_value(self, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:
+        """As init_gpt: norms 1, biases 0, matrices normal, those that write into the stream smaller."""
+        if parameter.dim() < 2:
+            is_scale = name.endswith("norm") or name.endswith("weight")  # q_norm, ln1.weight; the rest are biases
+            return torch.ones_like(parameter) if is_scale else torch.zeros_like(parameter)
+        into_stream = name.endswith(("attn.w_o", "mlp.w_down"))
+        deviation = 0.02 / math.sqrt(2 * self.config.n_layers) if into_stream else 0.02
+        return torch.normal(0.0, deviation, parameter.shape, generator=generator)
+
+
+class Output(nn.Module):
+    """The output layer's own matrix, where it is not tied to the embedding."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(config.vocab_size, config.d_model))  # (V, C)
+
+
+def soft_cap(logits: Tensor, cap: float | None) -> Tensor:
+    """Keep logits within ±cap without a corner. Source: Gemma 2 report 2024, section 2."""
+    return logits if cap is None else cap * torch.tanh(logits / cap)
