@@ -1,0 +1,134 @@
+"""Ways of choosing, as plain objects: what `strategy=` takes.
+
+`Greedy` and `Sample` look at the scores of one token after another. `Beam` looks at whole texts. An own strategy is any
+object with a method `choose(logits, ids, parts)`; an own filter is a function from scores and text so far to scores,
+given as `Sample(filters=(no_digits,))`.
+
+The draw at a place follows from the seed and the number of tokens before it alone. So a text that was cut off and given
+back as a prompt goes on as it would have, and nothing depends on who else is being served.
+
+Read next: `engine.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..config import Section
+from ..errors import DivergedError
+from ..randomness import derived_generator
+from .filters import wide
+from .parts import LIBRARY, GenerationParts
+
+Filter = Callable[[Tensor, Sequence[int]], Tensor]  # scores (V,) and the text so far -> scores (V,)
+
+COLDEST = 1e-4  # below this temperature the best token has all the probability: dividing could only overflow
+
+
+class Strategy(Protocol):
+    """Anything that chooses the next token."""
+
+    def choose(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> int:
+        """logits: (V,) of the next token, ids: the whole text so far -> a token id."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy(Section):
+    """Always the best token."""
+
+    def choose(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> int:
+        """logits: (V,), ids: the text so far -> a token id. Raises DivergedError when there is no best."""
+        return int(parts.greedy(finite_logits(logits, len(ids))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Section):
+    """A random draw from the filtered distribution. Raises ConfigError for settings out of range, all at once."""
+
+    temperature: float = 1.0  # 0: greedy
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repetition_penalty: float = 1.0  # 1: none
+    seed: int = 0
+    filters: tuple[Filter, ...] = ()  # own ones, in this order, before temperature and the cuts
+
+    def choose(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> int:
+        """logits: (V,), ids: the text so far -> a token id. Raises DivergedError when there is none to choose."""
+        logits = self.bent(finite_logits(logits, len(ids)), ids, parts)
+        if self.temperature < COLDEST:
+            return int(parts.greedy(logits))
+        logits = self.cut(parts.apply_temperature(logits, self.temperature), parts)
+        return int(parts.sample(logits, derived_generator("sampling", self.seed, step=len(ids))))
+
+    def bent(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> Tensor:
+        """The filters that look at the text: the repetition penalty and own ones. logits: (V,); returns its shape."""
+        if self.repetition_penalty != 1:
+            logits = parts.repetition_penalty(logits, ids, self.repetition_penalty)
+        for own in self.filters:
+            logits = own(logits, ids)
+        return logits
+
+    def cut(self, logits: Tensor, parts: GenerationParts = LIBRARY) -> Tensor:
+        """The filters that cut off the tail. logits: (V,); returns its shape, with -inf for what is gone."""
+        if self.top_k is not None:
+            logits = parts.top_k_filter(logits, self.top_k)
+        if self.top_p is not None:
+            logits = parts.top_p_filter(logits, self.top_p)
+        if self.min_p is not None:
+            logits = parts.min_p_filter(logits, self.min_p)
+        return logits
+
+    def problems(self) -> Iterator[str]:
+        """Each setting that is out of range, with what would do. NaN is never in range."""
+        if not 0 <= self.temperature < math.inf:
+            yield f"temperature is {self.temperature}: use a number from 0 (greedy) up, for example 0.8"
+        if self.top_k is not None and not self.top_k >= 1:
+            yield f"top_k is {self.top_k}: use a whole number of at least 1, or leave it out"
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            yield f"top_p is {self.top_p}: use a number above 0, up to 1 (all)"
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            yield f"min_p is {self.min_p}: use a number from 0 (all) to 1 (the best alone)"
+        if not 0 < self.repetition_penalty < math.inf:
+            yield f"repetition_penalty is {self.repetition_penalty}: use a number above 0, for example 1.1; 1 is none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam(Section):
+    """The most probable text that a beam finds. Raises ConfigError for settings out of range, all at once."""
+
+    beams: int = 4
+    length_penalty: float = 0.0  # 0: none; 1: the mean log-probability of a token; more favours longer texts
+    n_best: int = 1  # how many texts `beam_decode` gives back
+
+    def problems(self) -> Iterator[str]:
+        """Each setting that is out of range, with what would do."""
+        if not self.beams >= 1:
+            yield f"beams is {self.beams}: use a whole number of at least 1"
+        if not math.isfinite(self.length_penalty):
+            yield f"length_penalty is {self.length_penalty}: use a finite number, for example 1"
+        if not 1 <= self.n_best <= max(self.beams, 1):
+            yield f"n_best is {self.n_best}: use a whole number from 1 to beams ({self.beams})"
+
+
+def finite_logits(logits: Tensor, position: int) -> Tensor:
+    """The logits themselves, in float32 at least. Raises DivergedError (NUM_LOGITS) when they say nothing.
+
+    logits: (…, V); returns its shape. -inf is a score like others, as long as one token has a finite one.
+    """
+    # The largest score is nan if any is nan, and infinite if any is or if all are -inf: one look finds all three.
+    best = logits.amax(dim=-1)  # (…)
+    if strange := best[~best.isfinite()].tolist():
+        raise DivergedError(
+            f"the model's scores are not finite: the best of them is {strange[0]}",
+            where=f"the token at position {position}",
+            fix="a weight is damaged or has diverged: use an earlier checkpoint, or train with a lower rate",
+            code="NUM_LOGITS",
+        )
+    return wide(logits)
