@@ -1,0 +1,102 @@
+"""The optimizer's step, fast: the same arithmetic on a few long vectors.
+
+A small model has a hundred parameters, most of them short, and a step runs a dozen operations on each: more time goes
+into calling than into computing. A large model has the opposite trouble: each operation walks through memory that the
+one before has just walked through. Both go away when all parameters of one rule, their gradients and their moments lie
+in flat buffers, and the step is taken slice by slice, each as large as the processor's cache holds.
+
+    flat     |  wte  |    h.0.attn.w_q    |    h.0.mlp.w_up    | …     the model's parameters are views of it
+    slices   |            |            |            |            |
+
+`adamw_step` does not notice: it treats every number by itself. `muon_step` takes several matrices of one shape as a
+stack.
+
+Read next: `train_step.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .optimizers import OptimizerState, Rule, adamw_step, muon_orthogonalize, muon_step, optimizer_step
+
+# Numbers in a slice: four float32 buffers of it fit into the cache of two cores, and a call has work for both of them.
+SLICE = 131_072
+
+
+@dataclass(frozen=True)
+class Segment:
+    """All parameters of one rule (and of one shape, for Muon), end to end in flat buffers."""
+
+    rule: Rule
+    params: list[Tensor]
+    param: Tensor  # (N,)
+    grad: Tensor  # (N,)
+    moments: list[Tensor]  # (N,) each: m and v, or momentum
+
+    def slices(self) -> Iterator[tuple[Tensor, ...]]:
+        """The parameters, this step's gradients and the moments, slice by slice: vectors, or stacks of matrices."""
+        torch.cat([param.grad.reshape(-1) for param in self.params if param.grad is not None], out=self.grad)
+        tensors = [self.param, self.grad, *self.moments]
+        size = SLICE if self.param.device.type == "cpu" else self.param.numel()  # on a GPU it is the calls that cost
+        if self.rule.method == "muon":
+            matrix = self.params[0]
+            tensors = [tensor.view(-1, *matrix.shape) for tensor in tensors]  # (…, m, n)
+            size = max(1, size // matrix.numel())
+        return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+
+class FlatOptimizer(OptimizerState):
+    """An optimizer state whose tensors, and the model's parameters with them, are views of flat buffers."""
+
+    def __init__(self, plain: OptimizerState) -> None:
+        super().__init__(plain.params, plain.rules, betas=plain.betas, muon_momentum=plain.muon_momentum)
+        groups: dict[tuple[object, ...], list[str]] = {}
+        for name, param in self.params.items():
+            rule = self.rules[name]
+            shape = param.shape if rule.method == "muon" else None
+            groups.setdefault((rule, shape, param.dtype, param.device), []).append(name)
+        self.segments = [self._segment(names) for names in groups.values()]
+        self.load(plain.tensors(), plain.step)
+
+    def _segment(self, names: list[str]) -> Segment:
+        rule, params = self.rules[names[0]], [self.params[name] for name in names]
+        flat = torch.cat([param.detach().reshape(-1) for param in params])  # (N,)
+        for param, view in zip(params, _views(flat, params), strict=True):
+            param.data = view
+        moments: list[Tensor] = []
+        for by_name in (self.momentum,) if rule.method == "muon" else (self.m, self.v):
+            moments.append(torch.zeros_like(flat))
+            by_name.update(zip(names, _views(moments[-1], params), strict=True))
+        return Segment(rule, params, flat, torch.zeros_like(flat), moments)
+
+
+def _views(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
+    """The pieces of a flat buffer, one in the shape of each tensor."""
+    pieces = flat.split([tensor.numel() for tensor in like])
+    return [piece.view(tensor.shape) for piece, tensor in zip(pieces, like, strict=True)]
+
+
+@torch.no_grad()
+def fused_optimizer_step(
+    optimizer: FlatOptimizer, lr: float, *, adamw_step=adamw_step, muon_orthogonalize=muon_orthogonalize
+) -> None:
+    """`optimizer_step` on flat buffers. A step in which some parameter has no gradient takes the plain form."""
+    if any(param.grad is None for param in optimizer.params.values()):
+        optimizer_step(optimizer, lr, adamw_step=adamw_step, muon_orthogonalize=muon_orthogonalize)
+        return
+    optimizer.step += 1
+    for segment in optimizer.segments:
+        rate, decay = lr * segment.rule.lr_scale, segment.rule.weight_decay
+        for tensors in segment.slices():
+            if segment.rule.method == "muon":
+                param, grad, buffer = tensors
+                momentum = optimizer.muon_momentum
+                muon_step(param, grad, buffer, rate, momentum, decay, muon_orthogonalize=muon_orthogonalize)
+            else:
+                param, grad, m, v = tensors
+                adamw_step(param, grad, m, v, optimizer.step, rate, optimizer.betas, weight_decay=decay)

@@ -1,0 +1,187 @@
+"""A run directory: everything that a run is, in one folder.
+
+    RUN/config.toml     what decides the result; training from it again repeats the run
+    RUN/run.json        who the run is: written once
+    RUN/status.json     how it stands, or how it ended
+    RUN/metrics.jsonl   one line for each step
+    RUN/tokenizer/  checkpoints/  samples/  bad/  lock
+
+One process trains in it at a time. The lock is held by the kernel, on an open file: it is gone when the process is, so
+that no stale lock is ever left to break by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from .. import files
+from ..config import to_toml
+from ..errors import BusyError, CheckpointError, ConfigError, GroundupError
+from .config import TrainConfig, decisive
+
+FORMAT, VERSION = "groundup-run", 1
+
+
+def next_free(base: Path, preset: str) -> Path:
+    """The first of base/PRESET-001, -002, … that does not exist."""
+    taken = {path.name for path in base.iterdir()} if base.is_dir() else set()
+    return next(base / name for number in range(1, 10**6) if (name := f"{preset}-{number:03d}") not in taken)
+
+
+def hash_of(value: object) -> str:
+    """sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class RunDirectory:
+    """One run's folder, locked while it is open. Use it in a `with` block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.metrics_path = path / "metrics.jsonl"
+        self.identity: dict[str, object] = {}
+        self._lock: int | None = None
+
+    def __enter__(self) -> RunDirectory:
+        files.make_folder(self.path)
+        with files.storage_errors(self.path):
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            lock_file(self._lock)
+        except BlockingIOError:
+            holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+            os.close(self._lock)
+            raise BusyError(
+                f"another process trains in this run directory ({holder or 'unknown'})",
+                where=str(self.path),
+                fix="wait for it, stop it, or name another folder with --run-dir",
+                code="RUN_LOCKED",
+            ) from None
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"pid {os.getpid()} on {platform.node()} since {time.strftime('%F %T')}\n".encode())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)  # the kernel frees the lock with the last open file
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return (self.path / "run.json").exists()
+
+    def begin(self, config: TrainConfig, facts: Mapping[str, object]) -> None:
+        """Write config.toml and run.json of a new run."""
+        files.write_text(self.path / "config.toml", to_toml(config))
+        identity: dict[str, object] = {
+            "format": FORMAT,
+            "version": VERSION,
+            "run_id": secrets.token_hex(16),
+            "config_sha256": hash_of(decisive(config)),
+            **facts,
+        }
+        self.identity = identity | {"self": hash_of(identity)}
+        files.write_text(self.path / "run.json", json.dumps(self.identity, indent=1, sort_keys=True) + "\n")
+
+    def go_on(self, config: TrainConfig, before: TrainConfig, facts: Mapping[str, object]) -> list[str]:
+        """Check that the run begun here is the one wanted; returns what is different and harmless.
+
+        Raises ConfigError RUN_CONFIG naming every key that may not change, RUN_DATA or TOK_MATCH for other data or
+        another tokenizer; CheckpointError for a damaged run.json.
+        """
+        self.identity = self._read_identity()
+        old, new = decisive(before), decisive(config)
+        changed = [key for key in new if new[key] != old.get(key)]
+        if changed:
+            listed = "; ".join(f"{key} was {old.get(key)!r}, now {new[key]!r}" for key in changed)
+            raise ConfigError(
+                f"the run was begun with another config: {listed}",
+                where=str(self.path / "config.toml"),
+                fix="leave these keys as they were, or begin a new run in another folder",
+                code="RUN_CONFIG",
+            )
+        for key, what, code in (("data_sha256", "data", "RUN_DATA"), ("tokenizer_sha256", "tokenizer", "TOK_MATCH")):
+            if self.identity.get(key) != facts.get(key):
+                raise ConfigError(
+                    f"the {what} changed since the run was begun: sha256 was {self.identity.get(key)}, "
+                    f"now {facts.get(key)}",
+                    where=str(self.path),
+                    fix=f"bring the old {what} back, or begin a new run",
+                    code=code,
+                )
+        harmless = ("groundup", "torch", "threads", "machine", "own_parts")
+        return [
+            f"{key} was {self.identity.get(key)}, now {facts.get(key)}: the result may differ in the last bits"
+            for key in harmless
+            if self.identity.get(key) != facts.get(key)
+        ]
+
+    def _read_identity(self) -> dict[str, object]:
+        path = self.path / "run.json"
+        try:
+            identity = json.loads(path.read_bytes())
+            claimed = identity.pop("self")
+        except (ValueError, KeyError, AttributeError) as error:
+            raise CheckpointError(
+                "run.json is damaged", where=str(path), fix="restore it from a copy", code="RUN_JSON"
+            ) from error
+        if claimed != hash_of(identity):
+            raise CheckpointError(
+                "run.json fails its own checksum", where=str(path), fix="restore it from a copy", code="RUN_JSON"
+            )
+        return identity
+
+    @property
+    def run_id(self) -> str:
+        """The 16 random bytes, in hex, that tell this run from every other."""
+        return str(self.identity["run_id"])
+
+    def write_status(self, state: str, step: int, error: GroundupError | None = None, **more: object) -> None:
+        """Replace status.json: how the run stands (running, done, interrupted, failed)."""
+        exit_status = None if state == "running" else error.status if error else 0
+        status = {"state": state, "step": step, "exit_status": exit_status, **more}
+        if error is not None:
+            status |= {"error": error.as_json()}
+        files.write_text(self.path / "status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """All rows of metrics.jsonl; a torn last line is left out."""
+        return read_metrics(self.metrics_path)
+
+    def cut_metrics(self, step: int) -> float:
+        """Forget what was logged after `step`; returns the seconds of training up to there."""
+        rows = [row for row in self.read_metrics() if row["step"] <= step]
+        files.write_text(self.metrics_path, "".join(json.dumps(row) + "\n" for row in rows))
+        return rows[-1].get("seconds", 0.0) if rows else 0.0
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows of a metrics.jsonl; a torn last line, which a kill may leave, is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    return [json.loads(line) for line in lines[:-1] if line.startswith(b"{") and line.endswith(b"}")]
+
+
+def lock_file(descriptor: int) -> None:
+    """Take an exclusive lock or raise BlockingIOError; StorageError where the file system has no locks."""
+    if os.name == "nt":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue] -- Windows only
+        except OSError as error:
+            raise BlockingIOError from error
+        return
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

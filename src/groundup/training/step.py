@@ -1,0 +1,146 @@
+"""One step of training: look at a batch, find the slope, go down it a little.
+
+    forward   the model's scores for the batch, and how wrong they are
+    backward  the slope of that loss by every parameter
+    clip      no single batch may throw the model far
+    update    every parameter moves against its slope
+
+Numbers that are no longer finite are noticed before any weight changes, so that a bad step costs nothing but itself.
+
+Read next: `loop.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ..errors import DivergedError
+from ..model.transformer import Transformer
+from ..randomness import derived_generator
+from .config import TrainConfig
+from .loss import IGNORED
+from .optimizers import OptimizerState
+from .parts import Parts
+from .precision import LossScale, autocast
+
+
+@dataclass
+class TrainState:
+    """Everything that a resumed run needs; nothing else survives a stop."""
+
+    config: TrainConfig
+    parts: Parts
+    model: Transformer
+    optimizer: OptimizerState
+    loss_scale: LossScale
+    step: int = 0  # steps done
+    tokens: int = 0  # targets that a step has learned from
+    total_steps: int | None = None  # None until a time budget has been turned into a number of steps
+    best: dict[str, float] = field(default_factory=dict)  # step and val_bits_per_byte
+    skipped: list[int] = field(default_factory=list)  # recent steps whose numbers went bad
+    own: dict[str, object] = field(default_factory=dict)  # what an own train_step keeps between steps
+
+    @property
+    def params(self) -> dict[str, Tensor]:
+        """The model's parameters by name."""
+        return dict(self.model.named_parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.wte.device
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step has to tell. lr is AdamW's; overflow says that float16 was too small and nothing was learnt."""
+
+    loss: float
+    grad_norm: float
+    n_tokens: int
+    overflow: bool = False
+
+
+def take_step(
+    state: TrainState, inputs: Tensor, targets: Tensor, lr: float, check: Callable[[], None] = lambda: None
+) -> StepReport:
+    """One optimizer step on a batch, in micro-batches. Raises DivergedError before any weight changes.
+
+    inputs, targets: (B, T). check is called before each micro-batch, and may raise to stop.
+    """
+    if "train_step" in state.parts.own:
+        return take_own_step(state, inputs, targets, lr)
+    training, parts, params = state.config.training, state.parts, list(state.model.parameters())
+    size = training.micro_batch_size or len(inputs)
+    micro_batches = list(enumerate(zip(inputs.split(size), targets.split(size), strict=True)))
+
+    def loss_of(micro_batch: tuple[int, tuple[Tensor, Tensor]]) -> tuple[Tensor, int]:
+        """The sum of the losses, and of how many: every token weighs the same however the batch was cut."""
+        check()
+        number, (inputs, targets) = micro_batch
+        n_targets = int((targets != IGNORED).sum())
+        loss = mean_loss(state, inputs.to(state.device), targets.to(state.device), number)  # ()
+        return loss * n_targets * state.loss_scale.scale, n_targets
+
+    loss = parts.accumulate_gradients(loss_of, params, micro_batches) / state.loss_scale.scale
+    grads = [param.grad for param in params]
+    if state.loss_scale.scale != 1:
+        torch._foreach_div_([grad for grad in grads if grad is not None], state.loss_scale.scale)
+    grad_norm = parts.clip_gradients(grads, training.max_norm)
+    n_tokens = int((targets != IGNORED).sum())
+    if training.precision == "float16":
+        overflow = not math.isfinite(grad_norm)
+        where = f"step {state.step + 1}"
+        state.loss_scale = state.loss_scale.after(overflow, where, loss_scale_update=parts.loss_scale_update)
+        if overflow:
+            return StepReport(loss, grad_norm, n_tokens, overflow=True)
+    require_finite(loss, grad_norm, state.step)
+    check()  # the last moment at which the step can still be dropped
+    parts.optimizer_step(state.optimizer, lr)
+    return StepReport(loss, grad_norm, n_tokens)
+
+
+def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
+    """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar."""
+    model, config = state.model, state.config
+    generator = None
+    if config.model.dropout > 0:
+        generator = derived_generator("dropout", config.training.seed, state.step, number, device=inputs.device)
+    with autocast(config.training.precision, inputs.device.type):
+        if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss
+            return state.parts.cross_entropy(model(inputs, generator=generator), targets)
+        hidden = model.hidden(inputs, generator=generator)  # (B, T, C)
+        return state.parts.head_loss(hidden, model.output_weight, targets, config.model.logit_soft_cap)
+
+
+def require_finite(loss: float, grad_norm: float, step: int) -> None:
+    """Raise DivergedError where a number has gone bad."""
+    for what, value, code in (("loss", loss, "NUM_LOSS"), ("gradient norm", grad_norm, "NUM_GRAD")):
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"the {what} is {value}",
+                where=f"step {step + 1}",
+                fix="lower training.max_lr, lengthen training.warmup_steps, or resume from the last checkpoint with either",
+                code=code,
+            )
+
+
+def take_own_step(state: TrainState, inputs: Tensor, targets: Tensor, lr: float) -> StepReport:
+    """One step by somebody's own train_step, which does everything itself and keeps its own optimizer state."""
+    precision = state.config.training.precision
+
+    def forward(inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
+        with autocast(precision, inputs.device.type):
+            return state.model(inputs)
+
+    batch = (inputs.to(state.device), targets.to(state.device))
+    max_norm = state.config.training.max_norm
+    result = state.parts.train_step(forward, state.params, batch, state.own, lr=lr, max_norm=max_norm)
+    loss, grad_norm = float(result["loss"]), float(result["grad_norm"])
+    require_finite(loss, grad_norm, state.step)
+    return StepReport(loss, grad_norm, int((targets != IGNORED).sum()))

@@ -1,0 +1,239 @@
+"""The seam: an own part trains, a wrong one shows in the curve, a stub is lent, a contradiction is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundup.errors import ConfigError
+from groundup.training import Parts, load_config, train
+from groundup.training.run_directory import read_metrics
+
+SMALL = [
+    "data.corpus=the-verdict", "model.vocab_size=300", "model.context_length=16", "model.n_layers=2",
+    "model.d_model=16", "model.n_heads=2", "training.steps=6", "training.batch_size=4", "training.warmup_steps=2",
+    "training.max_lr=0.01", "evaluation.every=6", "evaluation.batches=2", "evaluation.sample_tokens=2",
+]  # fmt: skip
+
+RIGHT = {
+    "softmax": """
+import torch
+def softmax(x, dim=-1):
+    '''Own.'''
+    e = torch.exp(x - x.max(dim=dim, keepdim=True).values)
+    return e / e.sum(dim=dim, keepdim=True)
+""",
+    "causal_mask": """
+import torch
+def causal_mask(t, device=None):
+    i = torch.arange(t, device=device)
+    return i[:, None] >= i[None, :]
+""",
+    "layer_norm": """
+def layer_norm(x, weight, bias, eps=1e-5):
+    y = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + eps) ** 0.5 * weight
+    return y if bias is None else y + bias
+""",
+    "cross_entropy": """
+import torch
+def cross_entropy(logits, targets, ignore_index=-100):
+    logits, targets = logits.reshape(-1, logits.shape[-1]).float(), targets.reshape(-1)
+    return -torch.log_softmax(logits, -1)[torch.arange(len(targets)), targets].mean()
+""",
+    "adamw_step": """
+import torch
+@torch.no_grad()
+def adamw_step(param, grad, m, v, step, lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1):
+    param -= lr * weight_decay * param
+    m.copy_(betas[0] * m + (1 - betas[0]) * grad)
+    v.copy_(betas[1] * v + (1 - betas[1]) * grad**2)
+    param -= lr * (m / (1 - betas[0] ** step)) / ((v / (1 - betas[1] ** step)) ** 0.5 + eps)
+""",
+    "learning_rate": """
+import math
+def learning_rate(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return max_lr * (step + 1) / warmup_steps
+    if step >= total_steps - 1:
+        return min_lr if total_steps - 1 > warmup_steps else max_lr
+    t = (step - warmup_steps) / (total_steps - 1 - warmup_steps)
+    return min_lr + 0.5 * (1 + math.cos(math.pi * t)) * (max_lr - min_lr)
+""",
+    "transformer_block": """
+from parts import feed_forward, layer_norm, multi_head_attention
+def transformer_block(x, p, n_heads, *, dropout=0.0, generator=None):
+    a = layer_norm(x, p["ln1.weight"], p["ln1.bias"])
+    x = x + multi_head_attention(a, p["attn.w_q"], p["attn.w_k"], p["attn.w_v"], p["attn.w_o"], n_heads,
+                                 p["attn.b_q"], p["attn.b_k"], p["attn.b_v"], p["attn.b_o"])
+    a = layer_norm(x, p["ln2.weight"], p["ln2.bias"])
+    return x + feed_forward(a, p["mlp.w_up"], p["mlp.b_up"], p["mlp.w_down"], p["mlp.b_down"])
+""",
+    "gpt_forward": """
+from parts import embed, layer_norm, linear, transformer_block
+def gpt_forward(ids, p, n_layers, n_heads, *, dropout=0.0, generator=None):
+    x = embed(ids, p["wte"], p["wpe"])
+    for i in range(n_layers):
+        x = transformer_block(x, {k[len(f"h.{i}."):]: v for k, v in p.items() if k.startswith(f"h.{i}.")}, n_heads)
+    x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"])
+    return linear(x, p.get("lm_head.weight", p["wte"]))
+""",
+    "train_step": """
+from parts import adamw_step, clip_gradients, cross_entropy, decay_groups
+import torch
+def train_step(forward, params, batch, state, *, lr, max_norm):
+    inputs, targets = batch
+    loss = cross_entropy(forward(inputs, params), targets)
+    loss.backward()
+    norm = clip_gradients([p.grad for p in params.values()], max_norm)
+    decay, _ = decay_groups(list(params.items()))
+    state["step"] = state.get("step", 0) + 1
+    for name, p in params.items():
+        m, v = state.setdefault(name, (torch.zeros_like(p), torch.zeros_like(p)))
+        adamw_step(p, p.grad, m, v, state["step"], lr, weight_decay=0.1 if name in decay else 0.0)
+        p.grad = None
+    return {"loss": loss.item(), "grad_norm": norm}
+""",
+}  # fmt: skip
+
+WRONG = {
+    "softmax": ("return e / e.sum", "return 0.5 * e / e.sum"),
+    "causal_mask": ("i[:, None] >= i[None, :]", "i[:, None] <= i[None, :]"),
+    "layer_norm": ("unbiased=False", "unbiased=True"),
+    "cross_entropy": (".mean()", ".mean() * 1.1"),
+    "adamw_step": ("- betas[1] ** step", "- 0.0 * step"),
+    "learning_rate": ("(step + 1)", "step"),
+    "transformer_block": ("return x + feed_forward", "return feed_forward"),
+    "gpt_forward": ('x = layer_norm(x, p["ln_f.weight"], p["ln_f.bias"])', "pass"),
+    "train_step": ("else 0.0", "else 0.9"),
+}
+
+
+def losses(run_dir: Path, parts: Parts | None, *settings: str) -> list[float]:
+    """The losses of a short run of first-gpt with these parts."""
+    train(load_config("first-gpt", [*SMALL, *settings]), run_dir, parts=parts)
+    return [row["loss"] for row in read_metrics(run_dir / "metrics.jsonl")]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    return losses(tmp_path_factory.mktemp("library") / "run", None)
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_an_own_part_trains_the_library_s_curve(name: str, tmp_path: Path, library: list[float]) -> None:
+    folder = tmp_path / "my_llm"
+    folder.mkdir()
+    (folder / "mine.py").write_text(RIGHT[name])
+    parts = Parts.from_folder(folder)
+    assert parts.own == {name}
+    assert losses(tmp_path / "run", parts) == pytest.approx(library, rel=2e-4)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_own_part_changes_the_curve(name: str, tmp_path: Path, library: list[float]) -> None:
+    folder = tmp_path / "my_llm"
+    folder.mkdir()
+    right, wrong = WRONG[name]
+    assert right in RIGHT[name]
+    (folder / "mine.py").write_text(RIGHT[name].replace(right, wrong))
+    assert losses(tmp_path / "run", Parts.from_folder(folder)) != pytest.approx(library, rel=2e-4)
+
+
+def test_plain_and_fast_parts_train_the_same_curve(tmp_path: Path, library: list[float]) -> None:
+    assert losses(tmp_path / "run", None, "training.parts=plain") == pytest.approx(library, rel=2e-4)
+
+
+def test_an_own_softmax_keeps_attention_plain_and_fuses_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT["softmax"])
+    fused = Parts.from_folder(tmp_path).fused()
+    assert fused.chosen["attention"].__module__ == "groundup.model.attention"
+    assert fused.chosen["mlp"].__module__ == "groundup.kernels.feedforward"
+
+
+def test_stubs_are_lent(tmp_path: Path) -> None:
+    (tmp_path / "two.py").write_text(
+        RIGHT["softmax"]
+        + "\ndef layer_norm(x, weight, bias, eps=1e-5):\n    '''To do.'''\n    raise NotImplementedError\n"
+    )
+    parts = Parts.from_folder(tmp_path)
+    assert (parts.own, parts.lent) == ({"softmax"}, {"layer_norm"})
+    assert parts.layer_norm is Parts().layer_norm
+
+
+def test_files_find_each_other_s_parts_and_stubs_through_parts(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(
+        "from parts import softmax, gelu\ndef attention_weights(q, k, mask=None):\n    return softmax(gelu(q @ k.mT))\n"
+    )
+    (tmp_path / "b.py").write_text(
+        "from parts import attention_weights\ndef softmax(x, dim=-1):\n    return x * 0 + 7\ndef gelu(x):\n    ...\n"
+    )
+    parts = Parts.from_folder(tmp_path)
+    assert parts.own == {"softmax", "attention_weights"}
+    assert torch.equal(parts.attention_weights(torch.ones(2, 3), torch.ones(2, 3)), torch.full((2, 2), 7.0))
+
+
+CONTRADICTIONS = [
+    ("gpt_forward", "model.position=rope", "model.position"),
+    ("gpt_forward", "model.norm=rms", "model.norm"),
+    ("transformer_block", "model.feed_forward=relu2", "model.feed_forward"),
+    ("train_step", "training.optimizer=muon", "training.optimizer"),
+    ("train_step", "training.weight_decay=0.2", "training.weight_decay"),
+    ("train_step", "training.precision=float16", "training.precision"),
+    ("train_step", "training.micro_batch_size=2", "training.micro_batch_size"),
+]
+
+
+@pytest.mark.parametrize(("name", "setting", "key"), CONTRADICTIONS)
+def test_an_own_part_that_contradicts_the_config_is_an_error_that_names_the_key(
+    name: str, setting: str, key: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT[name])
+    with pytest.raises(ConfigError, match=key) as caught:
+        Parts.from_folder(tmp_path).check(load_config("first-gpt", [*SMALL, setting]))
+    assert (caught.value.code, caught.value.status) == ("PARTS", 2)
+
+
+def test_dropout_contradicts_an_own_block_that_takes_none(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def transformer_block(x, p, n_heads):\n    return x\n")
+    parts = Parts.from_folder(tmp_path)
+    parts.check(load_config("first-gpt", SMALL))
+    with pytest.raises(ConfigError, match=r"model\.dropout"):
+        parts.check(load_config("first-gpt", [*SMALL, "model.dropout=0.1"]))
+
+
+def test_an_own_part_without_a_place_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def swiglu(x, g, u, d):\n    return x\ndef count_pairs(ids):\n    return {}\n")
+    assert Parts.from_folder(tmp_path).not_used(load_config("first-gpt", SMALL)) == {"swiglu", "count_pairs"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def softmax(x:\n", "not valid Python"),
+        ("import nothing_by_this_name\ndef softmax(x, dim=-1):\n    return x\n", "fails when it is loaded"),
+        ("import sys\nsys.exit(0)\ndef softmax(x, dim=-1):\n    return x\n", "fails when it is loaded"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_one_clear_error(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Parts.from_folder(tmp_path)
+    assert "mine.py" in caught.value.where
+
+
+def test_a_part_written_twice_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text(RIGHT["softmax"])
+    with pytest.raises(ConfigError, match="softmax is written twice"):
+        Parts.from_folder(tmp_path)
+
+
+def test_parts_is_every_record_at_once() -> None:
+    from groundup.generation.parts import GenerationParts
+    from groundup.model.parts import ModelParts
+    from groundup.training.parts import TrainingParts
+
+    names = {name for record in (ModelParts, GenerationParts, TrainingParts) for name in record.names()}
+    assert set(Parts.names()) == names
