@@ -1,0 +1,283 @@
+"""The door of the command line: find the command, run it, and turn whatever happens into an exit status.
+
+The commands stand in a table as names and addresses in text, so that `groundup --help` loads none of them, and torch
+with none. A command parses its arguments, calls the library and shows the answer. Errors pass through it untouched:
+here alone they become words and a status.
+
+    0  done                     2  the request was wrong           130  interrupted
+    1  the answer is "no"       3  it was right, but could not be done
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from gettext import gettext as _
+from pathlib import Path
+from types import TracebackType
+
+import click
+
+from .. import __version__
+from ..errors import COULD_NOT, INTERRUPTED, ConfigError, GroundupError, quoted
+from .groups import Group
+from .language import choose_language, taken_from, translated, use_language
+from .terminal import allow_every_character, indented, say, say_json, styled, width
+
+# In the order in which one meets them: name, address, what it does.
+COMMANDS = {
+    "tokenizer": ("groundup.cli.tokenizer:tokenizer", "turn text into tokens: train a tokenizer, encode, decode, show"),
+    "train": ("groundup.cli.train:train", "train a model; with nothing given, a small one that learns Shakespeare"),
+    "generate": ("groundup.cli.generate:generate", "let a trained model write"),
+    "eval": ("groundup.cli.evaluate:evaluate", "measure a model on a text: bits per byte, perplexity"),
+    "export": ("groundup.cli.export:export", "write a model in the form that transformers, vLLM and llama.cpp read"),
+    "bench": ("groundup.cli.bench:bench", "measure speed: training, decoding, the tokenizer"),
+}
+OLDEST_TORCH = (2, 10)
+
+
+@dataclass
+class Session:
+    """What is known of the command that runs, for the case that it does not come back."""
+
+    command: str = "groundup"
+    run_dir: Path | None = None
+
+
+class Commands(Group):
+    """The group whose commands stand in the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names in the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one command that is asked for."""
+        if cmd_name not in COMMANDS:
+            return None
+        require_versions()
+        ctx.ensure_object(Session).command = f"groundup {cmd_name}"
+        module, _colon, name = COMMANDS[cmd_name][0].partition(":")
+        return translated(getattr(importlib.import_module(module), name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, from the table alone."""
+        with formatter.section(_("Commands")):
+            formatter.write_dl([(name, _(what)) for name, (_address, what) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="groundup %(version)s", help="Show the version and exit.")
+@click.option("--lang", expose_value=False, metavar="en|zh", help="The language of this screen (also GROUNDUP_LANG).")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show where in the code an error came from.")
+def groundup() -> None:
+    """Build a large language model from the ground up.
+
+    `groundup train` trains one in about three minutes, without a graphics card; `groundup COMMAND --help` tells more.
+    """
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    allow_every_character()
+    try:
+        status = answer(list(sys.argv[1:] if words is None else words))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader has had enough (`groundup … | head`). Python would complain when it flushes stdout at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def answer(words: list[str]) -> int:
+    """Run one command, and say what went wrong if something did; returns the exit status."""
+    session = Session()
+    try:
+        asked, rest = taken_from([word for word in words if word != "--debug"])
+        use_language("en")  # so that a wrong --lang is an English sentence
+        use_language(choose_language(asked, os.environ))
+        return run(rest, session)
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        told = as_told(error, session)
+        if "--debug" in words:
+            say(traced(error), err=True)
+        if "--json" in words:
+            say_json({"error": told.as_json()})
+        else:
+            say(as_text(told), err=True)
+        return told.status
+
+
+def run(words: list[str], session: Session) -> int:
+    """Find the command and run it; returns its exit status. Not by click's own main, which has a way with errors."""
+    command = translated(groundup)
+    try:
+        with command.make_context("groundup", words, obj=session) as context:
+            return command.invoke(context)
+    except click.exceptions.Exit as done:  # --help, --version
+        return done.exit_code
+
+
+def as_text(error: GroundupError) -> str:
+    """An error as people read it: what was wrong, where, and what to do."""
+    first = f"{error.what} [{error.code}]"
+    if error.status != INTERRUPTED:
+        first = f"{styled(_('error:'), sys.stderr, fg='red', bold=True)} {first}"
+    lines = [first]
+    for label, text in ((_("where:"), error.where), (_("fix:"), error.fix)):
+        if text:
+            margin = max(width(_("where:")), width(_("fix:")))
+            shown = indented("\n".join(line.strip() for line in text.splitlines()), " " * (margin + 3)).lstrip()
+            lines.append(f"  {styled(label, sys.stderr, bold=True)}{' ' * (margin - width(label))} {shown}")
+    return "\n".join(lines)
+
+
+# --- whatever may go wrong becomes a GroundupError ----------------------------------------------------------------
+
+
+def as_told(error: BaseException, session: Session) -> GroundupError:
+    """The error that the user is told about."""
+    match error:
+        case GroundupError():
+            return error
+        case click.UsageError():
+            return usage_error(error, session)
+        case KeyboardInterrupt():
+            return GroundupError("stopped", code="INTERRUPTED", status=INTERRUPTED)
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EROFS | errno.EACCES | errno.EPERM):
+            from ..files import storage_error
+
+            return storage_error(error, Path(error.filename or "standard output"))
+        case _ if is_out_of_memory(error):
+            return GroundupError(
+                "there is not enough memory",
+                where=quoted(str(error)),
+                fix="use a smaller training.micro_batch_size, model or context, or a machine with more memory",
+                code="MEM",
+            )
+        case _:
+            return own_part_error(error) or bug(error, session)
+
+
+def usage_error(error: click.UsageError, session: Session) -> ConfigError:
+    """A request that click could not read, said in our words."""
+    command = error.ctx.command_path if error.ctx else session.command
+    fix = f"see {command} --help"
+    parameter = name_of(error.param) if isinstance(error, click.BadParameter) and error.param else ""
+    match error:
+        case click.MissingParameter():
+            what = f"{parameter} is missing"
+        case click.BadParameter():
+            what = f"{parameter}: {error.message}"
+        case click.NoSuchOption():
+            what = f"there is no option {quoted(error.option_name)}"
+            close = difflib.get_close_matches(error.option_name, error.possibilities or [], n=1)
+            fix = f"did you mean {close[0]}?" if close else fix
+        case _:
+            what = error.message[:1].lower() + error.message[1:]
+    return ConfigError(what.rstrip("."), where=command, fix=fix, code="CLI_USAGE")
+
+
+def name_of(parameter: click.Parameter) -> str:
+    """An option's name with its dashes, an argument's in capitals."""
+    return (
+        max(parameter.opts, key=len) if isinstance(parameter, click.Option) else parameter.human_readable_name.upper()
+    )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, the CPU's allocator or the GPU's had no more."""
+    texts = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
+    )
+
+
+def own_part_error(error: BaseException) -> ConfigError | None:
+    """The error for a fault in somebody's own part, which is their line to mend and not a fault of the library."""
+    own = [frame for frame in frames_of(error.__traceback__) if frame[0].startswith("own_")]
+    if not own:
+        return None
+    _module, file, line, function = own[-1]
+    return ConfigError(
+        f"your {function} failed: {type(error).__name__}: {quoted(str(error))}",
+        where=f"{file} line {line}",
+        fix="mend that line; --debug shows how the program came there",
+        code="PARTS",
+    )
+
+
+def frames_of(trace: TracebackType | None) -> list[tuple[str, str, int, str]]:
+    """(module, file, line, function) of each call that was under way, the outermost first."""
+    found: list[tuple[str, str, int, str]] = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        found.append((trace.tb_frame.f_globals.get("__name__", ""), code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    return found
+
+
+def bug(error: BaseException, session: Session) -> GroundupError:
+    """What no other error covers is our fault; the traceback is kept, so that it can be reported."""
+    text = f"groundup {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n\n{traced(error)}"
+    first_line = next(iter(str(error).splitlines()), "")
+    return GroundupError(
+        f"something broke inside groundup: {type(error).__name__}: {quoted(first_line)}",
+        where=kept(text, session.run_dir),
+        fix="please report this, with that file",
+        code="BUG",
+        status=COULD_NOT,
+    )
+
+
+def traced(error: BaseException) -> str:
+    """The traceback."""
+    import traceback
+
+    return "".join(traceback.format_exception(error))
+
+
+def kept(text: str, run_dir: Path | None) -> str:
+    """Keep a traceback in the run's debug folder, or in a temporary file; returns the path."""
+    import tempfile
+    import time
+
+    from .. import files
+
+    name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    for folder in (run_dir / "debug" if run_dir else None, Path(tempfile.gettempdir()) / "groundup"):
+        if folder is not None:
+            try:
+                files.write_text(folder / name, text)
+            except (GroundupError, OSError):
+                continue  # the place may be what is broken
+            return str(folder / name)
+    return "the traceback could not be written anywhere: run again with --debug"
+
+
+def require_versions() -> None:
+    """Raise ConfigError VERSION for a torch that is missing or too old, before anything of it is used."""
+    from importlib import metadata
+
+    try:
+        found = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        found = ""
+    numbers = tuple(int(number) for number in found.split("+")[0].split(".")[:2] if number.isdigit())
+    if numbers < OLDEST_TORCH:
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        raise ConfigError(
+            f"torch {found} is too old" if found else "torch is not installed",
+            where=sys.executable,
+            fix=f"install torch {oldest} or newer: see https://pytorch.org/get-started",
+            code="VERSION",
+            status=COULD_NOT,
+        )

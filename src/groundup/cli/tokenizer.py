@@ -1,0 +1,162 @@
+"""`groundup tokenizer`: train a tokenizer, and look at what it does to a text."""
+
+from __future__ import annotations
+
+import sys
+import time
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import ConfigError, quoted
+from .groups import Group
+from .terminal import argument_text, has_colour, is_terminal, read_stdin, say, say_json, table, visible
+
+if TYPE_CHECKING:
+    from ..text.tokenizer import Tokenizer
+
+BACKGROUNDS = ((207, 226, 255), (255, 229, 204), (212, 237, 218), (248, 215, 232), (255, 243, 196))
+
+
+@click.group(cls=Group)
+def tokenizer() -> None:
+    """Turn text into tokens: train a tokenizer, and look at what it does to a text.
+
+    TOKENIZER is a folder with a tokenizer.json, a run directory, or gpt2. TEXT may be "-": it is then read from stdin.
+    """
+
+
+@tokenizer.command("train")
+@click.argument("files", nargs=-1, required=True, type=Path)
+@click.option("--vocab-size", type=int, required=True, metavar="N", help="How many tokens: 257 or more.")
+@click.option("--out", type=Path, required=True, metavar="DIR", help="The folder that tokenizer.json is written to.")
+@click.option(
+    "--pattern", type=click.Choice(["gpt2", "gpt4"]), default="gpt2", show_default=True, help="How words are cut."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+def train(files: tuple[Path, ...], vocab_size: int, out: Path, pattern: str, as_json: bool) -> int:
+    """Learn a vocabulary from text files.
+
+    FILES are UTF-8 text, or JSON Lines (.jsonl) with a "text" in each line.
+    """
+    from ..text import Tokenizer, read_documents
+
+    documents = [document for path in files for document in read_documents(path)]
+    began = time.perf_counter()
+    made = Tokenizer.train(documents, vocab_size, pattern=pattern)
+    seconds = time.perf_counter() - began
+    made.save(out)
+    n_bytes = sum(len(document.encode("utf-8")) for document in documents)
+    n_tokens = sum(len(made.encode(document)) for document in documents)
+    if as_json:
+        answer = {"vocab_size": made.vocab_size, "bytes": n_bytes, "tokens": n_tokens, "seconds": seconds}
+        say_json({"out": str(out / "tokenizer.json"), **answer})
+        return 0
+    say(
+        _("{n} tokens learnt from {bytes} bytes in {seconds} s; a token stands for {ratio} bytes on average").format(
+            n=f"{made.vocab_size:,}", bytes=f"{n_bytes:,}", seconds=f"{seconds:.1f}", ratio=f"{n_bytes / n_tokens:.2f}"
+        )
+    )
+    if made.vocab_size < vocab_size:
+        say(_("there is no pair left that occurs twice: a larger text would give more"))
+    longest = sorted(
+        range(made.vocab_size), key=lambda i: -len(made.token_bytes(i)) if i not in made.specials.values() else 0
+    )
+    say(f"{_('the longest tokens:')} {'  '.join(piece(made, i) for i in longest[:8])}")
+    say(f"{_('written to')} {out / 'tokenizer.json'}")
+    return 0
+
+
+@tokenizer.command()
+@click.argument("tokenizer")
+@click.argument("text")
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+def encode(tokenizer: str, text: str, as_json: bool) -> int:
+    """Write the token ids of a text."""
+    ids = loaded(tokenizer).encode(text_of(text))
+    if as_json:
+        say_json({"ids": ids})
+    else:
+        say(" ".join(map(str, ids)))
+    return 0
+
+
+@tokenizer.command()
+@click.argument("tokenizer")
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+def decode(tokenizer: str, ids: tuple[str, ...], as_json: bool) -> int:
+    """Write the text that token ids stand for."""
+    words = read_stdin().split() if ids == ("-",) else [word for part in ids for word in part.split()]
+    text = loaded(tokenizer).decode(number(word) for word in words)
+    if as_json:
+        say_json({"text": text})
+    else:
+        say(visible(text) if is_terminal(sys.stdout) else text)
+    return 0
+
+
+@tokenizer.command()
+@click.argument("tokenizer")
+@click.argument("text")
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+def show(tokenizer: str, text: str, as_json: bool) -> int:
+    """Show where a text is cut, and the id of each piece."""
+    chosen = loaded(tokenizer)
+    text = text_of(text)
+    ids = chosen.encode(text)
+    if as_json:
+        say_json({"pieces": [{"id": i, "text": piece(chosen, i)} for i in ids]})
+        return 0
+    say(coloured(chosen, ids) if has_colour(sys.stdout) else "│".join(piece(chosen, i) for i in ids))
+    say()
+    say(table([[piece(chosen, i), str(i)] for i in ids]))
+    n_bytes = len(text.encode("utf-8"))
+    say()
+    say(
+        _("{tokens} tokens for {bytes} bytes: {ratio} bytes a token").format(
+            tokens=f"{len(ids):,}", bytes=f"{n_bytes:,}", ratio=f"{n_bytes / max(len(ids), 1):.2f}"
+        )
+    )
+    return 0
+
+
+def loaded(where: str) -> Tokenizer:
+    """The tokenizer of that name."""
+    from ..text import Tokenizer
+
+    return Tokenizer.load(where)
+
+
+def text_of(argument: str) -> str:
+    """The text that an argument means."""
+    return read_stdin() if argument == "-" else argument_text(argument, "the text")
+
+
+def number(word: str) -> int:
+    """One token id."""
+    if not word.isdecimal():
+        raise ConfigError(
+            f"{quoted(word)} is no token id",
+            where="groundup tokenizer decode",
+            fix="give whole numbers",
+            code="CLI_USAGE",
+        )
+    return int(word)
+
+
+def piece(tokenizer: Tokenizer, i: int) -> str:
+    """A token as it can be seen: spaces as ·, line ends as ↵, bytes that are no character by themselves in hex."""
+    shown = tokenizer.token_bytes(i).decode("utf-8", errors="backslashreplace")
+    return visible(shown.replace(" ", "·").replace("\n", "↵").replace("\t", "⇥"))
+
+
+def coloured(tokenizer: Tokenizer, ids: list[int]) -> str:
+    """The text with each token on a ground of its own."""
+    return "".join(
+        click.style(piece(tokenizer, i).replace("·", " "), fg="black", bg=BACKGROUNDS[n % len(BACKGROUNDS)])
+        + ("\n" if tokenizer.token_bytes(i).endswith(b"\n") else "")
+        for n, i in enumerate(ids)
+    )

@@ -1,0 +1,145 @@
+"""`groundup train`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import TINY, Run
+
+from groundup.cli.train import run_name
+from groundup.training import preset_names
+
+OWN_SOFTMAX = "import torch\n\ndef softmax(x, dim=-1):\n    return torch.softmax(x, dim)\n"
+
+
+def test_a_run_tells_its_story_and_what_to_try_next(tmp_path: Path, groundup: Run) -> None:
+    run = tmp_path / "a run"
+    shown = groundup("train", "first-gpt", "--run-dir", run, *TINY)
+    assert shown.status == 0, shown.err
+    assert "parameters learn from" in shown.out
+    assert "step           4/4  loss" in shown.out
+    assert "bits per byte" in shown.out
+    assert "a sample after 4 steps:" in shown.out
+    assert "training loss\n" in shown.out
+    assert f"everything is in {run}; the curve as a picture: {run / 'loss.svg'}" in shown.out
+    assert (run / "loss.svg").exists()
+    commands = [line.strip() for line in shown.out.splitlines() if line.startswith("    groundup ")]
+    assert commands == [
+        f"groundup generate '{run}' 'I had always thought' --temperature 0.8",
+        f"groundup generate '{run}' 'I had always thought' --compare",
+        "groundup train shakespeare",
+    ]
+
+
+def test_with_json_stdout_is_the_result_alone(tmp_path: Path, groundup: Run) -> None:
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "run", "--json", *TINY)
+    answer = shown.json
+    assert answer["run_dir"] == str(tmp_path / "run")
+    assert answer["step"] == 4
+    assert 0 < answer["val_bits_per_byte"] < 20
+    assert set(answer) == {"run_dir", "step", "loss", "val_bits_per_byte", "seconds", "parameters"}
+    assert "step" in shown.err
+
+
+def test_without_a_run_dir_runs_are_numbered(tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in (1, 2):
+        answer = groundup("train", "first-gpt", "--json", *TINY).json
+        assert answer["run_dir"] == f"runs/first-gpt-00{number}"
+    # The resolved config repeats the run, under the same name.
+    again = groundup("train", "runs/first-gpt-001/config.toml", "--json").json
+    assert again["run_dir"] == "runs/first-gpt-003"
+    metrics = [json.loads(line)["loss"] for line in Path("runs/first-gpt-001/metrics.jsonl").read_text().splitlines()]
+    assert again["loss"] == metrics[-1]
+
+
+def test_a_finished_run_goes_on_when_given_more_steps(tmp_path: Path, groundup: Run) -> None:
+    run = tmp_path / "run"
+    assert groundup("train", "first-gpt", "--run-dir", run, *TINY).status == 0
+    # --resume alone takes the run's own config.
+    shown = groundup("train", "--run-dir", run, "--resume", "--set", "training.steps=6", "--json")
+    assert shown.status == 0, shown.out
+    assert shown.json["step"] == 6
+
+
+def test_resume_starts_where_nothing_is(tmp_path: Path, groundup: Run) -> None:
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "run", "--resume", "--json", *TINY)
+    assert shown.json["step"] == 4
+
+
+def test_own_parts_train_the_first_gpt(tmp_path: Path, groundup: Run) -> None:
+    folder = tmp_path / "my llm"
+    folder.mkdir()
+    (folder / "attention.py").write_text(OWN_SOFTMAX + "\ndef causal_mask(T, device=None):\n    ...\n")
+    shown = groundup("train", "--parts", folder, "--run-dir", tmp_path / "run", *TINY)
+    assert shown.status == 0, shown.err
+    assert "own parts: softmax" in shown.out
+    assert "lent parts: causal_mask" in shown.out
+    assert f"--parts '{folder}'" in shown.out
+
+
+def test_a_fault_in_an_own_part_names_its_line(tmp_path: Path, groundup: Run) -> None:
+    folder = tmp_path / "my_llm"
+    folder.mkdir()
+    (folder / "attention.py").write_text("def softmax(x, dim=-1):\n    return x.soft_max(dim)\n")
+    shown = groundup("train", "--parts", folder, "--run-dir", tmp_path / "run", *TINY)
+    assert shown.status == 2
+    first, where, *_rest = shown.err.splitlines()
+    assert first == "error: your softmax failed: AttributeError: 'Tensor' object has no attribute 'soft_max' [PARTS]"
+    assert where == f"  where: {folder / 'attention.py'} line 2"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--set", "training.max_lrr=1"], "CFG_KEY", "did you mean training.max_lr?"),
+        (["--set", "training.max_lr=-1"], "CFG_VALUE", "training.max_lr is -1"),
+        (["--set", "max_lr"], "CFG_KEY", "write --set section.key=value"),
+        (["shakespear"], "PRESET", "did you mean shakespeare?"),
+        (["nowhere.toml"], "PATH", "nowhere.toml does not exist"),
+        (["--resume"], "CLI_USAGE", "name it with --run-dir"),
+        (["--parts", "nowhere"], "PATH", "nowhere is no folder of parts"),
+        (["--set", "data.train=nowhere.txt"], "PATH", "where: nowhere.txt"),
+    ],
+)
+def test_a_wrong_request_is_status_2_and_leaves_nothing(
+    words: list[str], code: str, said: str, *, tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shown = groundup("train", *words)
+    assert shown.status == 2
+    assert f"[{code}]" in shown.err.splitlines()[0]
+    assert said in shown.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_existing_run_is_not_overwritten(trained: Path, groundup: Run) -> None:
+    before = {path: path.read_bytes() for path in trained.rglob("*.safetensors")}
+    shown = groundup("train", "first-gpt", "--run-dir", trained, *TINY)
+    assert shown.status == 2
+    assert shown.err.splitlines() == [
+        "error: a run is already here [RUN_EXISTS]",
+        f"  where: {trained}",
+        "  fix:   add --resume, or name another folder",
+    ]
+    assert {path: path.read_bytes() for path in trained.rglob("*.safetensors")} == before
+
+
+def test_a_missing_device_is_status_3(tmp_path: Path, groundup: Run) -> None:
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "run", *TINY, "--set", "training.device=cuda:99")
+    assert shown.status == 3
+    assert "[DEVICE]" in shown.err
+
+
+def test_the_help_names_every_preset(groundup: Run) -> None:
+    shown = groundup("train", "--help").out
+    for name in preset_names():
+        assert name in shown
+
+
+def test_a_run_is_named_after_what_it_trains() -> None:
+    assert run_name("shakespeare") == "shakespeare"
+    assert run_name("configs/small.toml") == "small"
+    assert run_name("runs/shakespeare-007/config.toml") == "shakespeare"
