@@ -17,6 +17,7 @@ reads in this order never meets anything unexplained.
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
     text.fast_bpe               the same merges and ids, fast
+    text.vocabulary             tokens, merges and the alphabet of bytes
     text.tokenizer_json         the file of a tokenizer
     text.tokenizer              text to ids and back
     text.corpus                 texts to learn from
@@ -53,8 +54,14 @@ reads in this order never meets anything unexplained.
     generation.compare          strategies side by side
     generation                  (the chapter)
 
+    weights.strict_json         JSON without surprises
     weights.safetensors_file    reading and writing tensors
+    weights.manifest            the hashes of a checkpoint's files
     weights.checkpoint          a training state that survives anything
+    weights.gpt2                GPT-2's names and layout
+    weights.families            the name maps of the others
+    weights.huggingface_config  their configs
+    weights.memory              whether it fits
     weights.huggingface         the layout that everybody reads
     weights.load                a model from wherever it is
     weights                     (the chapter)
@@ -80,7 +87,20 @@ reads in this order never meets anything unexplained.
     training.loop               from a config to a trained model
     training                    (the chapter)
 
-    cli                         the command line
+    cli.terminal                words and colours on a screen
+    cli.language                English or Chinese
+    cli.groups                  commands that help
+    cli.main                    the door
+    cli.tokenizer               groundup tokenizer
+    cli.view                    the live view of training
+    cli.train                   groundup train
+    cli.models                  opening a model for a command
+    cli.generate                groundup generate
+    cli.evaluate                groundup eval
+    cli.export                  groundup export
+    cli.benchmark               the record of a measurement
+    cli.bench                   groundup bench
+    cli                         (the chapter)
 """
 
 from __future__ import annotations

@@ -86,6 +86,7 @@ def test_only_what_is_new_is_read(make_model) -> None:
     for n in (5, 6, 9, 11, 12, 13, 14):
         next_logits(text[:n])
     assert read == [(1, 5), (1, 1), (1, 3), (1, 2), (1, 1), (1, 12), (1, 12)]  # past the context, all of it
+    assert next_logits.cache.layers == [{}, {}]  # and nothing is kept that could not be used again
     read.clear()
     next_logits.of_each([[1, 2]])
     next_logits.of_each([[1, 2, 3], [1, 2, 4]])

@@ -205,7 +205,7 @@ def test_an_own_composite_part_runs_on_the_whole_text_each_time(make_model, own,
         lengths.append(x.shape[1])
         return function(x, *arguments, **options)
 
-    written = list(generate(make_model(Both(**{name: watched})), PROMPT, strategy, max_tokens=12))
+    written = list(generate(make_model(ModelParts(**{name: watched})), PROMPT, strategy, max_tokens=12))
     assert written == list(generate(make_model(), PROMPT, strategy, max_tokens=12))
     assert sorted(set(lengths)) == list(range(3, 13))
 

@@ -1,4 +1,4 @@
-"""Filters keep what they say, leave their input alone, and agree with those of transformers where both mean one thing."""
+"""Filters keep what they say, leave their input alone, and agree with those of transformers where both exist."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def logits(*shape: int, seed: int = 0) -> Tensor:
     return 3 * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def of(*probabilities: float) -> Tensor:
-    return torch.tensor(probabilities).log()
+def of(*probabilities: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.tensor(probabilities, dtype=dtype).log()
 
 
 def kept(x: Tensor) -> list[int]:
@@ -127,11 +127,19 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(row: list[float], p: float)
     ],
 )
 def test_top_p_of_exactly_p_is_enough(p: float, keeps: list[int], dtype: torch.dtype) -> None:
-    assert kept(top_p_filter(of(0.5, 0.3, 0.15, 0.05).to(dtype), p)) == keeps
+    assert kept(top_p_filter(of(0.5, 0.3, 0.15, 0.05, dtype=dtype), p)) == keeps
 
 
-def test_top_p_keeps_only_as_many_of_equal_tokens_as_it_needs() -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shares", [[0.1] * 10, [0.05] * 20, [0.4, 0.3, 0.2, 0.1], [0.7, 0.2, 0.1]])
+def test_rounding_pushes_no_token_over_the_edge(shares: list[float], dtype: torch.dtype) -> None:
+    for n in range(1, len(shares)):
+        assert kept(top_p_filter(of(*shares, dtype=dtype), sum(shares[:n]))) == list(range(n))
+
+
+def test_top_p_keeps_only_as_many_of_equal_tokens_as_it_needs_and_the_lowest_ids_of_them() -> None:
     assert kept(top_p_filter(torch.zeros(8), 0.5)) == [0, 1, 2, 3]
+    assert kept(top_p_filter(torch.zeros(1024), 0.25)) == list(range(256))
 
 
 def test_top_p_of_one_keeps_even_the_least_likely() -> None:

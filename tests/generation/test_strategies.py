@@ -34,7 +34,9 @@ IDS = [3, 1, 4, 1, 5]
         ({"temperature": -1.0}, "temperature is -1.0"),
         ({"temperature": math.nan}, "temperature is nan"),
         ({"temperature": math.inf}, "temperature is inf"),
+        ({"temperature": "hot"}, "temperature is hot"),
         ({"top_k": 0}, "top_k is 0"),
+        ({"top_k": 2.5}, "top_k is 2.5"),
         ({"top_k": -5}, "top_k is -5"),
         ({"top_p": 0.0}, "top_p is 0.0"),
         ({"top_p": 1.5}, "top_p is 1.5"),
@@ -46,7 +48,7 @@ IDS = [3, 1, 4, 1, 5]
         ({"repetition_penalty": math.nan}, "repetition_penalty is nan"),
     ],
 )
-def test_a_sample_setting_out_of_range_is_named_with_its_range(settings: dict[str, float], named: str) -> None:
+def test_a_sample_setting_out_of_range_is_named_with_its_range(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Sample(**settings)
     assert (caught.value.what, caught.value.status) == (named, 2)
@@ -57,12 +59,13 @@ def test_a_sample_setting_out_of_range_is_named_with_its_range(settings: dict[st
     ("settings", "named"),
     [
         ({"beams": 0}, "beams is 0"),
+        ({"beams": 2.5}, "beams is 2.5"),
         ({"length_penalty": math.nan}, "length_penalty is nan"),
         ({"beams": 3, "n_best": 4}, "n_best is 4"),
         ({"n_best": 0}, "n_best is 0"),
     ],
 )
-def test_a_beam_setting_out_of_range_is_named(settings: dict[str, float], named: str) -> None:
+def test_a_beam_setting_out_of_range_is_named(settings: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigError) as caught:
         Beam(**settings)
     assert caught.value.what == named

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -33,6 +33,8 @@ def until_first_complete(text: str, stop: list[str]) -> str:
     return text
 
 
+@example("abb", ["abb", "b"], [])
+@example("abb", ["abb", "b"], [1, 2])
 @given(letters, st.lists(st.text("ab", min_size=1, max_size=4), max_size=3), st.lists(st.integers(0, 12)))
 def test_a_text_ends_before_the_first_stop_string_however_it_is_cut(
     text: str, stop: list[str], places: list[int]

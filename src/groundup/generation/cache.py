@@ -63,7 +63,7 @@ class NextLogits:
             n_past = 0 if cache is None else cache.length
             ids = torch.tensor([text[n_past:] for text in read], device=self.model.wte.device)  # (B, T)
             logits = last_logits(self.model, ids, cache)  # (B, V)
-        self.texts = [] if cache is None else read
+        self.texts = read
         return logits[:, : self.vocab_size]  # (B, V)
 
     def _remembered(self, texts: list[list[int]]) -> KVCache | None:

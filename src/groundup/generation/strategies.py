@@ -19,7 +19,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ..config import Section
+from ..config import raise_problems
 from ..errors import DivergedError
 from ..randomness import derived_generator
 from .filters import wide
@@ -39,7 +39,7 @@ class Strategy(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Greedy(Section):
+class Greedy:
     """Always the best token."""
 
     def choose(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> int:
@@ -48,7 +48,7 @@ class Greedy(Section):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample(Section):
+class Sample:
     """A random draw from the filtered distribution. Raises ConfigError for settings out of range, all at once."""
 
     temperature: float = 1.0  # 0: greedy
@@ -85,36 +85,50 @@ class Sample(Section):
             logits = parts.min_p_filter(logits, self.min_p)
         return logits
 
+    def __post_init__(self) -> None:
+        raise_problems([], list(self.problems()), where="Sample")
+
     def problems(self) -> Iterator[str]:
         """Each setting that is out of range, with what would do. NaN is never in range."""
-        if not 0 <= self.temperature < math.inf:
+        if not _is_number(self.temperature) or self.temperature < 0:
             yield f"temperature is {self.temperature}: use a number from 0 (greedy) up, for example 0.8"
-        if self.top_k is not None and not self.top_k >= 1:
+        if self.top_k is not None and not _is_count(self.top_k):
             yield f"top_k is {self.top_k}: use a whole number of at least 1, or leave it out"
-        if self.top_p is not None and not 0 < self.top_p <= 1:
+        if self.top_p is not None and not (_is_number(self.top_p) and 0 < self.top_p <= 1):
             yield f"top_p is {self.top_p}: use a number above 0, up to 1 (all)"
-        if self.min_p is not None and not 0 <= self.min_p <= 1:
+        if self.min_p is not None and not (_is_number(self.min_p) and 0 <= self.min_p <= 1):
             yield f"min_p is {self.min_p}: use a number from 0 (all) to 1 (the best alone)"
-        if not 0 < self.repetition_penalty < math.inf:
+        if not _is_number(self.repetition_penalty) or self.repetition_penalty <= 0:
             yield f"repetition_penalty is {self.repetition_penalty}: use a number above 0, for example 1.1; 1 is none"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beam(Section):
+class Beam:
     """The most probable text that a beam finds. Raises ConfigError for settings out of range, all at once."""
 
     beams: int = 4
     length_penalty: float = 0.0  # 0: none; 1: the mean log-probability of a token; more favours longer texts
     n_best: int = 1  # how many texts `beam_decode` gives back
 
+    def __post_init__(self) -> None:
+        raise_problems([], list(self.problems()), where="Beam")
+
     def problems(self) -> Iterator[str]:
         """Each setting that is out of range, with what would do."""
-        if not self.beams >= 1:
+        if not _is_count(self.beams):
             yield f"beams is {self.beams}: use a whole number of at least 1"
-        if not math.isfinite(self.length_penalty):
-            yield f"length_penalty is {self.length_penalty}: use a finite number, for example 1"
-        if not 1 <= self.n_best <= max(self.beams, 1):
+        if not _is_number(self.length_penalty):
+            yield f"length_penalty is {self.length_penalty}: use a number, for example 1"
+        if not _is_count(self.n_best) or (_is_count(self.beams) and self.n_best > self.beams):
             yield f"n_best is {self.n_best}: use a whole number from 1 to beams ({self.beams})"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def finite_logits(logits: Tensor, position: int) -> Tensor:

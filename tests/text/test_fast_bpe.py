@@ -1,0 +1,70 @@
+"""The fast trainer and encoder against the readable ones."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup.text import GPT2_PATTERN, GPT4_PATTERN, bpe_encode, packaged, train_bpe
+from groundup.text.fast_bpe import PieceCache, apply_merges, learn_merges
+
+# Few letters give many ties, runs and overlaps.
+repetitive = st.text(alphabet="aab c'1é中\n", max_size=60)
+patterns = st.sampled_from([None, GPT2_PATTERN, GPT4_PATTERN])
+
+
+def pieces_of(text: str, pattern: str | None) -> list[str]:
+    return [text] if pattern is None else regex.findall(pattern, text)
+
+
+def ranks_of(merges: list[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
+    return {pair: (rank, 256 + rank) for rank, pair in enumerate(merges)}
+
+
+@settings(max_examples=500, deadline=None)
+@given(repetitive, patterns)
+def test_learns_the_merges_of_the_readable_trainer(text: str, pattern: str | None):
+    pieces = Counter(pieces_of(text, pattern))
+    assert learn_merges(pieces, 44) == train_bpe(text, 300, pattern)
+
+
+@pytest.mark.parametrize("name", ["the-verdict", "chinese"])
+def test_learns_the_merges_of_the_readable_trainer_from_a_book(name: str):
+    text = packaged(name).train[:5_000]
+    assert learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 144) == train_bpe(text, 400, GPT2_PATTERN)
+
+
+@settings(max_examples=500, deadline=None)
+@given(repetitive, repetitive, patterns)
+def test_gives_the_ids_of_the_readable_encoder(learnt_from: str, text: str, pattern: str | None):
+    merges = train_bpe(learnt_from * 2, 290, pattern)
+    cache = PieceCache(range(256), ranks_of(merges))
+    ids = [i for piece in pieces_of(text, pattern) for i in cache[piece]]
+    assert ids == bpe_encode(text, merges, pattern)
+
+
+def test_a_rank_decides_before_a_position():
+    merges = [(98, 99), (97, 98)]  # bc was learnt before ab
+    assert apply_merges(list(b"abcab"), ranks_of(merges)) == [97, 256, 257]
+
+
+def test_a_full_cache_starts_again_and_gives_the_same_ids():
+    cache = PieceCache(range(256), ranks_of([(97, 98)]), max_pieces=2)
+    assert [cache[piece] for piece in ("ab", "b", "ab", "c", "ab")] == [[256], [98], [256], [99], [256]]
+    assert len(cache) <= 2
+
+
+def test_a_long_text_without_a_space_is_no_trap():
+    text = packaged("shakespeare").train
+    merges = learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 500)
+    one_word = "".join(filter(str.isalpha, text))[:200_000]
+    start = time.perf_counter()
+    ids = apply_merges(list(one_word.encode()), ranks_of(merges))
+    # Looking for the best pair over and over would take hours; this takes a second, more on a busy machine.
+    assert time.perf_counter() - start < 20
+    assert len(ids) < len(one_word) / 1.5
