@@ -32,7 +32,9 @@ class Block(nn.Module):
 
 
 class Peer(nn.Module):
-    def __init__(self, vocab_size: int = 65, context_length: int = 64, n_layers: int = 4, d_model: int = 128, n_heads: int = 4):
+    def __init__(
+        self, vocab_size: int = 65, context_length: int = 64, n_layers: int = 4, d_model: int = 128, n_heads: int = 4
+    ):
         super().__init__()
         self.wte, self.wpe = nn.Embedding(vocab_size, d_model), nn.Embedding(context_length, d_model)
         self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
@@ -55,7 +57,9 @@ class Peer(nn.Module):
 class PeerTrainer:
     """Random windows of a character text, one AdamW step each."""
 
-    def __init__(self, data: Tensor, batch_size: int = 12, context_length: int = 64, max_steps: int = 2000, **model: int):
+    def __init__(
+        self, data: Tensor, batch_size: int = 12, context_length: int = 64, max_steps: int = 2000, **model: int
+    ):
         self.model = Peer(context_length=context_length, **model)
         self.data, self.batch_size, self.context_length, self.max_steps = data, batch_size, context_length, max_steps
         decay = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]

@@ -27,7 +27,7 @@ from groundup.model.norm import Norm, layer_norm, residual_norm, rms_norm
 from groundup.text import Tokenizer, batches
 from groundup.training import clipping, flat_optimizer, load_config, loop, loss, optimizers, precision, step, train
 from groundup.training.train_step import train_step
-from groundup.weights import gpt2
+from groundup.weights import gpt2, huggingface
 
 
 def generator() -> torch.Generator:
@@ -140,6 +140,7 @@ MODEL = [
         Call(lambda kind=kind: gpt(position=kind)(ids("BT"), record={}), Transformer)
         for kind in ("learned", "sinusoidal", "rope")
     ),
+    Call(lambda: gpt(embedding_norm=True)(ids("BT")), Transformer),
     Call(lambda: gpt(tie_embeddings=False), transformer.Output),
     Call(lambda: transformer.soft_cap(tensor("BTV"), 30.0), transformer.soft_cap),
 ]
@@ -204,8 +205,11 @@ def evaluate_two_windows() -> object:
 
 EVALUATION = [Call(evaluate_two_windows, evaluate_text, N=11, V=257)]
 
+FOLDABLE = {"embedding_norm": True, "tie_embeddings": False, "position": "rope"}
+
 WEIGHTS = [
-    Call(lambda: gpt2.convert_gpt2_weights(gpt2.to_gpt2(book_weights(), 2), 2), gpt2.convert_gpt2_weights, **BOOK)
+    Call(lambda: gpt2.convert_gpt2_weights(gpt2.to_gpt2(book_weights(), 2), 2), gpt2.convert_gpt2_weights, **BOOK),
+    Call(lambda: huggingface.with_folded_norm(gpt(**FOLDABLE)), huggingface.with_folded_norm),
 ]
 
 

@@ -86,6 +86,7 @@ def test_the_book_and_its_tables_are_told_from_other_models() -> None:
     others = {
         **{"position": "rope", "norm": "rms", "feed_forward": "relu2", "bias": False, "qk_norm": True, "window": 4},
         **{"logit_soft_cap": 30.0, "n_kv_heads": 2, "d_head": 8, "d_ff": 32, "norm_eps": 1e-6},
+        "embedding_norm": True,
     }
     for key, value in others.items():
         assert not small_config(**{key: value}).is_gpt2, key

@@ -21,6 +21,7 @@ KINDS = {
     "modern": MODERN,
     "sinusoidal, relu2": {"position": "sinusoidal", "feed_forward": "relu2", "norm": "rms"},
     "geglu, one key head": {"position": "rope", "feed_forward": "geglu", "bias": False, "n_kv_heads": 1},
+    "normalised embedding": {"position": "rope", "norm": "rms", "bias": False, "embedding_norm": True},
     "window": {"position": "rope", "window": 3, "n_kv_heads": 2},
     "no positions, wide heads": {"position": "none", "d_head": 6, "tie_embeddings": False},
 }

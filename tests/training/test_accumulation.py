@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import pairwise
 
 import pytest
@@ -112,6 +113,15 @@ def test_ranks_that_share_a_batch_get_the_same_bits_as_one(n_ranks: int) -> None
     assert all(a.equal(b) for a, b in zip(together.total(), alone, strict=True))
 
 
+def test_a_total_takes_the_place_of_the_lists_that_it_holds() -> None:
+    mixed = TreeSum()
+    mixed.add(sum_of(range(4)), count=4)
+    for number in range(4, 8):
+        mixed.add(gradients(number))
+    mixed.add(sum_of(range(8, 16)), count=8)
+    assert all(a.equal(b) for a, b in zip(mixed.total(), sum_of(range(16)), strict=True))
+
+
 def test_the_order_of_addition_is_pairwise() -> None:
     # One number that swallows small ones: 1 + 1e8 - 1e8 … in float32 tells every order of addition apart.
     values = [1e8, 1.0, -1e8, 1.0, 3.0, 1e8, 5.0, -1e8]
@@ -134,12 +144,18 @@ def test_a_tree_is_a_sum_and_is_empty_afterwards(n: int) -> None:
 
 
 def test_a_tree_holds_few_partial_sums() -> None:
-    tree = TreeSum()
-    alive = [nn.Parameter(torch.zeros(1)) for _ in range(64)]
-    storage = {id(parameter) for parameter in alive}
-    for parameter in alive:
-        parameter.grad = torch.ones(1)
-        tree.add(take_gradients([parameter]))
-        assert parameter.grad is None
-    [total] = tree.total()
-    assert len(storage) == total == 64
+    tree, alive = TreeSum(), list[weakref.ref[Tensor]]()
+    for n in range(1, 65):
+        grad = torch.ones(1)
+        alive.append(weakref.ref(grad))
+        tree.add([grad])
+        del grad
+        assert sum(ref() is not None for ref in alive) == n.bit_count()  # the digits of a binary counter
+
+
+def test_taking_gradients_leaves_none() -> None:
+    parameters = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    grad = parameters[0].grad = torch.ones(1)
+    taken = take_gradients(parameters)
+    assert taken[0] is grad and taken[1] is None
+    assert parameters[0].grad is None

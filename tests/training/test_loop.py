@@ -109,7 +109,12 @@ def test_resuming_after_a_stop_at_any_of_five_random_steps_gives_the_same_bytes(
         with pytest.raises(Interrupted, match=f"stopped after step {stop}; the state is saved"):
             train(config(*settings), path, report=StopAt(stop))
         status = json.loads((path / "status.json").read_text())
-        assert (status["state"], status["step"], status["saved"], status["exit_status"]) == ("interrupted", stop, True, 130)
+        assert (status["state"], status["step"], status["saved"], status["exit_status"]) == (
+            "interrupted",
+            stop,
+            True,
+            130,
+        )
         train(config(*settings), path, resume=True)
         assert state_id(path, 20) == state_id(whole, 20), f"seed {seed}, stop after {stop}"
         losses = [row["loss"] for row in read_metrics(path / "metrics.jsonl")]

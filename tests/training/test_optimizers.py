@@ -199,14 +199,14 @@ def test_muon_is_nesterov_momentum_orthogonalised(shape: tuple[int, int]) -> Non
         # As first published: a sum of gradients, of which only the direction counts.
         sum_of_gradients = 0.95 * sum_of_gradients + grad
         update = muon_orthogonalize(grad + 0.95 * sum_of_gradients)
-        expected = expected * (1 - 0.02 * 0.1) - 0.02 * max(1, shape[0] / shape[1]) ** 0.5 * update
+        expected = expected * (1 - 0.02 * 0.1) - 0.02 * 0.2 * max(shape) ** 0.5 * update
         torch.testing.assert_close(param, expected, rtol=1e-5, atol=1e-6)  # 1e-7 is added to norms of other lengths
 
 
 def test_muon_steps_with_the_part_that_it_is_given() -> None:
     param = torch.zeros(2, 2)
     muon_step(param, torch.ones(2, 2), torch.zeros(2, 2), 0.5, muon_orthogonalize=lambda g: torch.full_like(g, 3.0))
-    assert param.tolist() == [[-1.5, -1.5]] * 2
+    torch.testing.assert_close(param, torch.full((2, 2), -0.5 * 3.0 * 0.2 * 2**0.5))
 
 
 def test_muon_gets_the_matrices_of_the_blocks_and_adamw_all_others() -> None:
@@ -228,7 +228,7 @@ def test_a_step_scales_the_rate_of_each_rule() -> None:
     optimizer_step(optimizer, 0.1, muon_orthogonalize=lambda g: g / g.norm())
     assert params["a"].item() == pytest.approx(0.9)
     assert params["b"].item() == pytest.approx(0.7)
-    assert params["c"].item() == pytest.approx(0.8)
+    assert params["c"].item() == pytest.approx(1 - 0.1 * 2 * 0.2)  # a step of a (1, 1) matrix is 0.2 long
 
 
 def test_a_step_is_made_of_the_parts_that_it_is_given() -> None:

@@ -31,6 +31,7 @@ class ModelConfig(Section):
     dropout: float = 0.0
     position: Literal["learned", "sinusoidal", "rope", "none"] = "learned"
     rope_theta: float = 10000.0
+    embedding_norm: bool = False  # normalise the embedding before the first block (BLOOM)
     norm: Literal["layer", "rms"] = "layer"
     norm_eps: float | None = None  # None: 1e-5 for layer norm, 1e-6 for RMS norm
     feed_forward: Literal["gelu", "swiglu", "geglu", "relu2"] = "gelu"
@@ -72,6 +73,7 @@ class ModelConfig(Section):
             and self.hidden_width == 4 * self.d_model
             and self.bias
             and not self.qk_norm
+            and not self.embedding_norm
             and self.window is None
             and self.logit_soft_cap is None
             and self.eps == 1e-5

@@ -73,7 +73,9 @@ class Record:
         if name not in bound:
             function = self.chosen[name]
             needed = {key: BOUND_AS.get(key, key) for key in bound_names(function)}
-            arguments = {k: self._bind(part, bound) for k, part in needed.items() if part in self.chosen and k != "dropout"}
+            arguments = {
+                k: self._bind(part, bound) for k, part in needed.items() if part in self.chosen and k != "dropout"
+            }
             bound[name] = functools.partial(function, **arguments) if arguments else function
         return bound[name]
 

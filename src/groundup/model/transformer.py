@@ -122,6 +122,7 @@ class Transformer(nn.Module):
         self.wpe = nn.Parameter(torch.empty(n_positions, c)) if config.position == "learned" else None  # (L, C)
         if config.position == "sinusoidal":
             self.register_buffer("waves", parts.sinusoidal_positions(n_positions, c), persistent=False)
+        self.ln_e = Norm(config, parts) if config.embedding_norm else None
         self.h = nn.ModuleList(Block(config, parts, f"h.{i}") for i in range(config.n_layers))
         self.ln_f = Norm(config, parts)
         self.lm_head = None if config.tie_embeddings else Output(config)
@@ -163,6 +164,9 @@ class Transformer(nn.Module):
             )
         rate = self.config.dropout if self.training else 0.0
         x = self._embed(ids, past)  # (B, T, C)
+        if self.ln_e is not None:
+            # The rows of rare tokens have hardly been trained: here they come in as large as the others.
+            _, x = self.ln_e(x)  # (B, T, C)
         x = self.parts.dropout(x, rate, rate > 0, generator)
         if record is not None:
             record["embedded"] = x
@@ -181,7 +185,9 @@ class Transformer(nn.Module):
         if self.config.position == "learned":
             return self.parts.embed(ids, self.wte, self.wpe[past : past + ids.shape[1]])  # (B, T, C)
         if self.config.position == "sinusoidal":
-            return self.parts.embed(ids, self.wte, self.waves[past : past + ids.shape[1]].to(self.wte.dtype))  # (B, T, C)
+            return self.parts.embed(
+                ids, self.wte, self.waves[past : past + ids.shape[1]].to(self.wte.dtype)
+            )  # (B, T, C)
         return self.parts.token_embedding(ids, self.wte)  # (B, T, C)
 
     @property

@@ -150,7 +150,11 @@ class TrainConfig(Section):
             )
 
 
-MAY_CHANGE = {"training.steps", "training.device", "training.seconds"}  # and [evaluation], [checkpoint]: they decide nothing
+MAY_CHANGE = {
+    "training.steps",
+    "training.device",
+    "training.seconds",
+}  # and [evaluation], [checkpoint]: they decide nothing
 
 
 def decisive(config: TrainConfig) -> dict[str, object]:

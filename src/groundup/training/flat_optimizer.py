@@ -24,8 +24,8 @@ from torch import Tensor
 
 from .optimizers import OptimizerState, Rule, adamw_step, muon_orthogonalize, muon_step, optimizer_step
 
-# Numbers in a slice: four float32 buffers of it fit into the cache of two cores, and a call has work for both of them.
-SLICE = 131_072
+# Numbers in a slice: four float32 buffers of it fit into the caches of two cores, and a call has work for both.
+SLICE = 262_144
 
 
 @dataclass(frozen=True)

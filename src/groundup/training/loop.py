@@ -112,7 +112,9 @@ class _Run:
     def execute(self) -> TrainResult:
         """Run to the end; however it ends, status.json says so."""
         self.run.write_status("running", self._step)
-        with StopFlag(lambda: self.run.write_status("interrupted", self._step, Interrupted("out of time"), saved=False)) as stop:
+        with StopFlag(
+            lambda: self.run.write_status("interrupted", self._step, Interrupted("out of time"), saved=False)
+        ) as stop:
             try:
                 with configured_torch(self.config):
                     self._prepare(stop)
@@ -292,10 +294,10 @@ class _Run:
             row["update_ratio"] = update_ratio(before, list(state.model.parameters()))
         if self.config.training.precision == "float16":
             row["loss_scale"] = state.loss_scale.scale
-        self.pending.append(row)
-        self.report.step(row | {"steps": state.total_steps or 0})
         if self.seconds - self.flushed >= 1:  # so that whoever watches the file sees the run move
             self._flush_metrics()
+        self.pending.append(row)  # waits for the validation that may follow
+        self.report.step(row | {"steps": state.total_steps or 0})
 
     def _step_or_skip(
         self, state: TrainState, inputs: Tensor, targets: Tensor, lr: float, stop: StopFlag
@@ -333,8 +335,7 @@ class _Run:
         """Measure the held-out text, and remember whether this was the best so far."""
         self.report.phase("evaluation")
         value = held_out_bits(state, self.val_ids, self.tokenizer, stop.check)
-        if self.pending:
-            self.pending[-1]["val_bits_per_byte"] = value
+        self.pending[-1]["val_bits_per_byte"] = value
         if value < state.best.get("val_bits_per_byte", math.inf):
             state.best = {"step": state.step, "val_bits_per_byte": value}
         self._flush_metrics()
@@ -348,7 +349,9 @@ class _Run:
         pieces = [evaluation.prompt]
         state.model.eval()
         n = min(evaluation.sample_tokens, 4 * self.config.model.context_length)
-        for piece in stream_text(state.model, self.tokenizer, evaluation.prompt, strategy, max_tokens=n, parts=state.parts):
+        for piece in stream_text(
+            state.model, self.tokenizer, evaluation.prompt, strategy, max_tokens=n, parts=state.parts
+        ):
             stop.check()
             pieces.append(piece)
         state.model.train()

@@ -106,14 +106,15 @@ def muon_step(
     """One step of Muon with Nesterov momentum, in place on param and momentum_buffer.
 
     All three tensors are matrices (m, n), or stacks of them (…, m, n).
-    Source: Jordan et al. 2024; the running mean in place of a sum changes only the length, which is normalised away.
+    Sources: Jordan et al. 2024 (a running mean in place of the sum changes only the length, which is normalised away);
+    Liu et al. 2025, "Muon is scalable for LLM training", section 2.2 (weight decay, and the length of a step).
     """
     momentum_buffer.lerp_(grad, 1 - momentum)
     ahead = grad.lerp(momentum_buffer, momentum)  # Nesterov: where the momentum will be after this gradient
     update = muon_orthogonalize(ahead)
-    # A tall matrix has few directions for many outputs: the longer step gives each output as much as in a square one.
-    rows, columns = param.shape[-2:]
-    length = max(1.0, rows / columns) ** 0.5
+    # The orthogonalized matrix has entries of about 1/√max(m, n). This length makes them about as large as AdamW's, so
+    # that rates and weight decay mean the same for both, and for matrices of every shape.
+    length = 0.2 * max(param.shape[-2:]) ** 0.5
     param.mul_(1 - lr * weight_decay)
     param.add_(update, alpha=-lr * length)
 
@@ -185,7 +186,7 @@ def make_optimizer(
     """An optimizer for a model's named parameters, before its first step.
 
     With "muon", the matrices inside the blocks (`h.*`) are trained by Muon, at muon_lr_scale times the learning rate,
-    and all others by AdamW: a Muon step of the same rate is much longer.
+    and all others by AdamW.
     """
     params = dict(named)
     decay = set(decay_groups(list(params.items()))[0])

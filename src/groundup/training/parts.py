@@ -123,7 +123,9 @@ ELSEWHERE: dict[str, Function] = {
 
 def library_part(name: str) -> Function | None:
     """The library's own function of that name, or None where there is no such part."""
-    default = {item.name: item.default for item in dataclasses.fields(Parts)}.get(name) if name in Parts.names() else None
+    default = (
+        {item.name: item.default for item in dataclasses.fields(Parts)}.get(name) if name in Parts.names() else None
+    )
     return default if default is not None else ELSEWHERE.get(name)
 
 
@@ -142,7 +144,9 @@ class Folder:
 def read_folder(folder: Path) -> Folder:
     """Load every .py file of a folder, and take the functions that have a part's name."""
     if not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder of parts", fix="name the folder that holds your .py files", code="PATH")
+        raise ConfigError(
+            f"{folder} is no folder of parts", fix="name the folder that holds your .py files", code="PATH"
+        )
     paths = sorted(path for path in folder.glob("*.py") if path.name != "parts.py")
     where: dict[str, Path] = {}
     stubs: set[str] = set()
@@ -213,7 +217,9 @@ class _Modules:
             except BaseException as error:  # somebody's file may fail in any way: say where, and stop
                 if isinstance(error, KeyboardInterrupt):
                     raise
-                line = next((f" line {t.tb_lineno}" for t in _frames(error) if t.tb_frame.f_code.co_filename == str(path)), "")
+                line = next(
+                    (f" line {t.tb_lineno}" for t in _frames(error) if t.tb_frame.f_code.co_filename == str(path)), ""
+                )
                 raise ConfigError(
                     f"{path.name} fails when it is loaded: {type(error).__name__}: {error}",
                     where=f"{path}{line}",
@@ -327,5 +333,9 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
             yield f"own gpt_forward needs model.position = 'learned', not {model.position!r}"
         elif name != "train_step" and model.position == "rope":
             yield f"own {name} has no place for model.position = 'rope'"
-        if name != "train_step" and model.dropout > 0 and "dropout" not in inspect.signature(parts.chosen[name]).parameters:
+        if (
+            name != "train_step"
+            and model.dropout > 0
+            and "dropout" not in inspect.signature(parts.chosen[name]).parameters
+        ):
             yield f"own {name} takes no dropout: it needs model.dropout = 0, not {model.dropout}"

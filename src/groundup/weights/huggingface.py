@@ -19,6 +19,7 @@ import secrets
 import typing
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,7 +31,7 @@ from ..errors import WeightsError, quoted
 from ..model import ModelConfig, Transformer
 from ..text.tokenizer import Tokenizer
 from .families import Family
-from .gpt2 import Tensors, convert_gpt2_weights
+from .gpt2 import Tensors
 from .huggingface_config import Json, family_named, family_of, read_config, tokenizer_config, write_config
 from .memory import require_memory
 from .safetensors_file import DTYPES, Entry, Layout, read_error, read_layout, read_tensors, write_tensors
@@ -41,9 +42,6 @@ SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
 MAX_CONFIG_BYTES = 1 << 20
 MAX_INDEX_BYTES = 64 << 20
 SHOWN = 20
-
-__all__ = ["convert_gpt2_weights", "read_huggingface", "read_huggingface_config", "tensor_shapes", "write_huggingface"]
-
 
 # Reading
 
@@ -224,6 +222,7 @@ def write_huggingface(model: Transformer, tokenizer: Tokenizer | None, folder: P
 
     Raises WeightsError: CFG_FAMILY when no family has the model's settings, PATH_EXISTS when something is there.
     """
+    model = with_folded_norm(model)
     family = family_of(model.config)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise WeightsError(
@@ -245,6 +244,24 @@ def write_huggingface(model: Transformer, tokenizer: Tokenizer | None, folder: P
             files.rename(temporary, folder)
         finally:
             files.discard_folder(temporary)
+
+
+def with_folded_norm(model: Transformer) -> Transformer:
+    """The same model without a norm on its embedding, where that norm can be worked into the table.
+
+    The norm looks at each token's row by itself, so the normalised rows are a table too. That needs a table that is
+    not also the output, and no position added to the rows first.
+    """
+    config = model.config
+    if not config.embedding_norm or config.tie_embeddings or config.position not in ("rope", "none"):
+        return model
+    folded = Transformer(replace(config, embedding_norm=False), model.parts)
+    tensors = dict(model.state_dict())
+    assert model.ln_e is not None
+    with torch.no_grad():
+        _, tensors["wte"] = model.ln_e(model.wte)  # (V, C)
+    folded.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("ln_e.")})
+    return folded
 
 
 def _write_json(path: Path, value: Json) -> None:
