@@ -26,7 +26,8 @@ from groundup.training.config import DataSection, TrainingSection
 from groundup.training.flat_optimizer import FlatOptimizer
 from groundup.training.optimizers import make_optimizer
 from groundup.training.precision import LossScale
-from groundup.training.step import TrainState, take_step
+from groundup.training.state import TrainState
+from groundup.training.step import take_step
 
 CONTEXT, BATCH = 64, 12
 

@@ -250,7 +250,7 @@ TRAINING = [
     Call(book_step, train_step),
     Call(
         train_two_steps,
-        *(loop._Run._learn, loop.held_out_bits, step.take_step, step.mean_loss),
+        *(loop.Loop.learn, loop.held_out_bits, step.take_step, step.mean_loss),
         **{"B": 4, "T": 16, "C": 24, "N": 128},
     ),
 ]

@@ -80,11 +80,14 @@ reads in this order never meets anything unexplained.
     training.train_step         the book's step
     training.parts              all parts in one record; a learner's folder
     training.data               the texts of a run
+    training.state              all that a resume needs
     training.step               one step
-    training.signals            stopping when asked
     training.run_directory      a run's folder
+    training.metrics            a line for each step
+    training.signals            stopping when asked
+    training.loop               step after step
     training.curve              the picture of a run
-    training.loop               from a config to a trained model
+    training.run                from a config to a trained model
     training                    (the chapter)
 
     cli.terminal                words and colours on a screen

@@ -9,19 +9,21 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
+from own_parts import RIGHT
 
 from groundup.errors import BusyError, CheckpointError, ConfigError, DataError, DivergedError, Interrupted
 from groundup.report import Report
-from groundup.training import TrainConfig, load_config, train
+from groundup.training import Parts, TrainConfig, load_config, train
 from groundup.training.loop import due, rate_at
-from groundup.training.run_directory import RunDirectory, next_free, read_metrics
+from groundup.training.metrics import read_metrics
+from groundup.training.run_directory import RunDirectory, next_free
 from groundup.weights import load, load_tokenizer
 from groundup.weights.checkpoint import load_checkpoint
 
@@ -91,7 +93,7 @@ def test_a_run_learns_and_leaves_a_whole_folder(uninterrupted: tuple[list[str], 
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert {"step", "tokens", "loss", "lr", "grad_norm", "tokens_per_s", "seconds"} <= rows[0].keys()
     assert "update_ratio" in rows[0]
-    assert all(later["seconds"] > earlier["seconds"] for earlier, later in zip(rows, rows[1:], strict=False))
+    assert all(later["seconds"] > earlier["seconds"] for earlier, later in pairwise(rows))
     assert [row["step"] for row in rows if "val_bits_per_byte" in row] == [8, 16, 20]
     status = json.loads((path / "status.json").read_text())
     assert (status["state"], status["step"], status["exit_status"]) == ("done", 20, 0)
@@ -125,6 +127,17 @@ def test_the_same_config_file_repeats_the_run(uninterrupted: tuple[list[str], Pa
     _, whole = uninterrupted
     train(load_config(str(whole / "config.toml")), tmp_path / "again")
     assert state_id(tmp_path / "again", 20) == state_id(whole, 20)
+
+
+def test_an_own_train_step_resumes_with_what_it_kept(tmp_path: Path) -> None:
+    (tmp_path / "my_llm").mkdir()
+    (tmp_path / "my_llm" / "mine.py").write_text(RIGHT["train_step"])
+    parts = Parts.from_folder(tmp_path / "my_llm")
+    train(config(), tmp_path / "whole", parts=parts)
+    with pytest.raises(Interrupted):
+        train(config(), tmp_path / "stopped", parts=parts, report=StopAt(7))
+    train(config(), tmp_path / "stopped", parts=parts, resume=True)
+    assert state_id(tmp_path / "stopped", 20) == state_id(tmp_path / "whole", 20)
 
 
 def test_a_trained_run_can_be_loaded_with_its_tokenizer(uninterrupted: tuple[list[str], Path]) -> None:
@@ -236,7 +249,7 @@ def test_a_time_budget_becomes_a_number_of_steps_that_a_resume_keeps(tmp_path: P
     path = tmp_path / "run"
     heard = Heard()
     settings = [setting for setting in SMALL if not setting.startswith("training.steps")]
-    timed = load_config("first-gpt", [*settings, "training.seconds=0.5"])
+    timed = load_config("first-gpt", [*settings, "training.seconds=0.5", "training.warmup_steps=20"])
     result = train(timed, path, report=heard)
     assert result.step > 20
     assert any("seconds are" in note for note in heard.notes)
@@ -295,8 +308,6 @@ def test_the_last_step_is_always_due() -> None:
 def test_every_schedule_warms_up_and_ends_where_it_should(schedule: str) -> None:
     from types import SimpleNamespace
 
-    from groundup.training import Parts
-
     timed = config(f"training.schedule={schedule}", "training.min_lr=0.001")
     rates = [rate_at(SimpleNamespace(config=timed, parts=Parts(), total_steps=20, step=step)) for step in range(20)]  # pyright: ignore[reportArgumentType]
     assert rates[:2] == pytest.approx([0.005, 0.01])
@@ -309,7 +320,7 @@ def test_a_second_process_is_refused_while_the_first_trains(tmp_path: Path) -> N
     command += [word for setting in [*SMALL, "training.steps=100000"] for word in ("--set", setting)]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: (tmp_path / "run" / "metrics.jsonl").exists())
+        wait_for((tmp_path / "run" / "metrics.jsonl").exists)
         second = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert (second.returncode, "RUN_LOCKED" in second.stderr) == (3, True)
         start = time.monotonic()
@@ -321,11 +332,9 @@ def test_a_second_process_is_refused_while_the_first_trains(tmp_path: Path) -> N
     assert json.loads((tmp_path / "run" / "status.json").read_text())["saved"] is True
 
 
-def wait_for(happened: object, seconds: float = 60) -> None:
-    """Until something has happened: an event to look for, not a time to sleep."""
-    assert callable(happened)
-    deadline = threading.Event()
+def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    """Look for an event until it is there."""
     end = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < end, "it never happened"
-        deadline.wait(0.05)
+        time.sleep(0.05)

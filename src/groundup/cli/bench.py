@@ -82,7 +82,7 @@ def bench_train(
 def training_speed(preset: str, settings: list[str]) -> float:
     """Tokens a second of a short run, its first steps left out."""
     from ..training import load_config, train
-    from ..training.run_directory import read_metrics
+    from ..training.metrics import read_metrics
 
     with tempfile.TemporaryDirectory(prefix="groundup-") as folder:
         result = train(load_config(preset, settings), Path(folder) / "run")

@@ -36,7 +36,7 @@ class Notes(Report):
 def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tokenizer]:
     """The model and the tokenizer at `where`, on the best device that there is; with a folder, with its own parts."""
     from ..training import Parts
-    from ..training.loop import choose_device
+    from ..training.run import choose_device
     from ..weights import load, load_tokenizer, read_model_config
 
     notes = Notes()

@@ -114,7 +114,7 @@ def as_json_object(result: TrainResult) -> dict[str, object]:
 def say_result(result: TrainResult, sample: str) -> None:
     """What came out, and where it is."""
     from ..training.curve import duration
-    from ..training.run_directory import read_metrics
+    from ..training.metrics import read_metrics
 
     if sample:
         say(f"\n{_('what it writes now')}\n{indented(visible(sample.strip()), '  | ')}")

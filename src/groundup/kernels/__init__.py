@@ -26,6 +26,7 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 FUSED = {
     "linear": functional.linear,  # a product and a bias in one pass
+    "token_embedding": functional.embedding,  # adds up the gradients of a row's uses without sorting them
     "rms_norm": fused_rms_norm,
     "attention": fused_attention,
     "residual_norm": fused_residual_norm,

@@ -36,8 +36,8 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
 
     x: any shape; returns its shape and dtype. A row of nothing but -inf gives zeros: nothing is allowed, nothing taken.
     """
-    # exp() of a large score overflows; shifting all scores by the largest changes no ratio.
-    largest = x.amax(dim=dim, keepdim=True)  # (…, 1)
+    # exp() of a large score overflows; shifting all scores by the largest changes no ratio, so no gradient goes that way.
+    largest = x.detach().amax(dim=dim, keepdim=True)  # (…, 1)
     largest = largest.masked_fill(largest == -math.inf, 0.0)  # (…, 1) -inf - -inf would be NaN
     exponentials = (x - largest).exp()  # (…)
     total = exponentials.sum(dim=dim, keepdim=True)  # (…, 1)
@@ -69,7 +69,7 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, softm
     nothing is allowed.
     """
     # The product of two vectors of D independent numbers has variance D: divide by √D, or the softmax saturates.
-    scores = q @ k.mT / math.sqrt(q.shape[-1])  # (…, T, S)
+    scores = (q / math.sqrt(q.shape[-1])) @ k.mT  # (…, T, S)
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf)
     return softmax(scores, dim=-1)

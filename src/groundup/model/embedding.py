@@ -10,7 +10,6 @@ Source: Bengio et al. 2003, section 2; positions as in Radford et al. 2019 (GPT-
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..errors import ShapeError
@@ -37,5 +36,4 @@ def embed(ids: Tensor, token_weight: Tensor, position_weight: Tensor, *, token_e
             where="embed",
             fix="cut the ids, or use a model with a longer context",
         )
-    positions = torch.arange(n_tokens, device=ids.device)  # (T,)
-    return token_embedding(ids, token_weight) + token_embedding(positions, position_weight)  # (B, T, C)
+    return token_embedding(ids, token_weight) + position_weight[:n_tokens]  # (B, T, C)

@@ -15,10 +15,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from ..errors import ConfigError
 from . import attention as _attention
 from . import block as _block
 from . import dropout as _dropout
@@ -55,7 +57,7 @@ class Record:
         object.__setattr__(self, "chosen", {name: getattr(self, name) for name in names})
         own = frozenset(name for name in names if not is_library(self.chosen[name]))
         object.__setattr__(self, "own", own)
-        bound: dict[str, Function] = {}
+        bound: dict[str, Function | None] = {}
         for name in names:
             object.__setattr__(self, name, self._bind(name, bound))
 
@@ -68,22 +70,38 @@ class Record:
         """The same record with other functions for some names, everything bound anew."""
         return dataclasses.replace(self, **(self.chosen | functions))
 
-    def _bind(self, name: str, bound: dict[str, Function]) -> Function:
-        """The function called `name` with its parts bound, depth first: parts have no circles."""
+    @classmethod
+    def defaults(cls) -> dict[str, Function]:
+        """The library's own function for each name."""
+        return {
+            item.name: typing.cast(Function, item.default)
+            for item in dataclasses.fields(cls)
+            if item.name in cls.names()
+        }
+
+    def _bind(self, name: str, bound: dict[str, Function | None]) -> Function:
+        """The function called `name` with its parts bound, depth first. Raises ConfigError PARTS for a circle."""
         if name not in bound:
             function = self.chosen[name]
+            bound[name] = None  # until its own parts are bound: who meets this has walked in a circle
             needed = {key: BOUND_AS.get(key, key) for key in bound_names(function)}
             arguments = {
                 k: self._bind(part, bound) for k, part in needed.items() if part in self.chosen and k != "dropout"
             }
             bound[name] = functools.partial(function, **arguments) if arguments else function
-        return bound[name]
+        answer = bound[name]
+        if answer is None:
+            raise ConfigError(
+                f"{name} is made of itself, through the keyword-only arguments of its parts",
+                fix="break the circle: call one of the functions by its own name instead",
+                code="PARTS",
+            )
+        return answer
 
     def covered(self, joint: str) -> set[str]:
         """The parts that a joint's plain form is made of, down to the last one."""
-        default = next(item.default for item in dataclasses.fields(self) if item.name == joint)
         covered: set[str] = set()
-        waiting = [default]
+        waiting = [self.defaults()[joint]]
         while waiting:
             for key in bound_names(waiting.pop()):
                 part = BOUND_AS.get(key, key)

@@ -88,7 +88,7 @@ def init_gpt(
 def count_parameters(
     vocab_size: int, context_length: int, n_layers: int, n_heads: int, d_model: int, tied: bool = True
 ) -> int:
-    """The number of parameters of gpt_forward's model with biases: GPT-2's 124,439,808 are (50257, 1024, 12, 12, 768)."""
+    """How many parameters gpt_forward's model has, with biases: 124,439,808 for (50257, 1024, 12, 12, 768), GPT-2."""
     attention = 4 * (d_model * d_model + d_model)
     feed_forward = 2 * 4 * d_model * d_model + 4 * d_model + d_model
     norms = 2 * 2 * d_model
@@ -120,8 +120,9 @@ class Transformer(nn.Module):
         v, c, n_positions = config.vocab_size, config.d_model, config.context_length
         self.wte = nn.Parameter(torch.empty(v, c))  # (V, C)
         self.wpe = nn.Parameter(torch.empty(n_positions, c)) if config.position == "learned" else None  # (L, C)
-        if config.position == "sinusoidal":
-            self.register_buffer("waves", parts.sinusoidal_positions(n_positions, c), persistent=False)
+        waves = parts.sinusoidal_positions(n_positions, c) if config.position == "sinusoidal" else None  # (L, C)
+        self.waves: Tensor | None
+        self.register_buffer("waves", waves, persistent=False)
         self.ln_e = Norm(config, parts) if config.embedding_norm else None
         self.h = nn.ModuleList(Block(config, parts, f"h.{i}") for i in range(config.n_layers))
         self.ln_f = Norm(config, parts)
@@ -153,6 +154,8 @@ class Transformer(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C)."""
+        if ids.dim() != 2:
+            raise ShapeError(f"ids have shape {tuple(ids.shape)}", where="Transformer", fix="give them as (B, T)")
         past = 0 if cache is None else cache.length
         n_tokens = ids.shape[1]
         if past + n_tokens > self.config.context_length:
@@ -181,14 +184,11 @@ class Transformer(nn.Module):
         return x
 
     def _embed(self, ids: Tensor, past: int) -> Tensor:
+        places = self.wpe if self.config.position == "learned" else self.waves  # (L, C)
+        if places is None:
+            return self.parts.token_embedding(ids, self.wte)  # (B, T, C)
         # A cache has taken the first `past` places: the new tokens use the rows after them.
-        if self.config.position == "learned":
-            return self.parts.embed(ids, self.wte, self.wpe[past : past + ids.shape[1]])  # (B, T, C)
-        if self.config.position == "sinusoidal":
-            return self.parts.embed(
-                ids, self.wte, self.waves[past : past + ids.shape[1]].to(self.wte.dtype)
-            )  # (B, T, C)
-        return self.parts.token_embedding(ids, self.wte)  # (B, T, C)
+        return self.parts.embed(ids, self.wte, places[past : past + ids.shape[1]].to(self.wte.dtype))  # (B, T, C)
 
     @property
     def output_weight(self) -> Tensor:
@@ -209,7 +209,10 @@ class Transformer(nn.Module):
         else:
             first = {}
         for name, parameter in parameters.items():
-            parameter.copy_(first[name] if name in first else self._first_value(name, parameter, generator))
+            value = first[name] if name in first else self._first_value(name, parameter, generator)
+            if value.shape != parameter.shape:  # copy_ would stretch it without a word
+                raise ShapeError(f"init_gpt gave {name} as {tuple(value.shape)}, not {tuple(parameter.shape)}")
+            parameter.copy_(value)
         return self
 
     def _first_value(self, name: str, parameter: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,7 +20,7 @@ Source: Higham 1993, "The accuracy of floating point summation", on pairwise sum
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from torch import Tensor
@@ -30,7 +30,7 @@ MicroBatch = TypeVar("MicroBatch")
 
 
 def accumulate_gradients(
-    loss_fn: Callable[[MicroBatch], tuple[Tensor, int]], params: Sequence[Tensor], micro_batches: Iterable[MicroBatch]
+    loss_fn: Callable[[MicroBatch], tuple[Tensor, int]], params: Sequence[Tensor], micro_batches: Sequence[MicroBatch]
 ) -> float:
     """Leave in .grad the gradient of the mean loss over all tokens of all micro-batches; returns that mean.
 
@@ -39,16 +39,17 @@ def accumulate_gradients(
     tree = TreeSum()
     sums: list[Tensor] = []
     n_tokens = 0
+    is_whole = len(micro_batches) == 1  # then the mean is known at once, and needs no second pass over the gradients
     take_gradients(params)
     for micro_batch in micro_batches:
         loss_sum, n = loss_fn(micro_batch)
-        loss_sum.backward()
+        (loss_sum / max(n, 1) if is_whole else loss_sum).backward()
         tree.add(take_gradients(params))
         sums.append(loss_sum.detach())  # read at the end: no wait for a GPU between two micro-batches
         n_tokens += int(n)
 
     for param, grad in zip(params, tree.total(), strict=False):
-        param.grad = None if grad is None else grad.div_(max(n_tokens, 1))
+        param.grad = grad if grad is None or is_whole else grad.div_(max(n_tokens, 1))
     return math.fsum(loss_sum.item() for loss_sum in sums) / max(n_tokens, 1)
 
 

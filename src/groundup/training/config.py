@@ -17,6 +17,8 @@ from ..config import Section, Table, apply_settings, build, parse_toml, quoted_c
 from ..errors import ConfigError, quoted
 from ..model.config import ModelConfig
 
+CALIBRATION_STEPS = 20  # after so many steps a time budget becomes a number of steps
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSection(Section):
@@ -45,7 +47,7 @@ class TrainingSection(Section):
     micro_batch_size: int | None = None  # sequences in one forward pass; None: all of them
     optimizer: Literal["adamw", "muon"] = "adamw"
     max_lr: float = 3e-3  # AdamW's, reached at the end of warm-up
-    min_lr: float = 3e-4  # at the last step
+    min_lr: float | None = None  # at the last step; None: a tenth of max_lr
     muon_lr: float = 0.02  # Muon's peak; it follows the same schedule
     warmup_steps: int = 50  # linear; the first step already learns
     schedule: Literal["cosine", "linear", "wsd", "constant"] = "cosine"
@@ -75,7 +77,7 @@ class TrainingSection(Section):
             value = getattr(self, key)
             if value is not None and not value > 0:
                 yield f"training.{key} is {value}: use a number above 0"
-        for key in ("min_lr", "weight_decay", "warmup_steps", "skip_nonfinite", "seed"):
+        for key in ("weight_decay", "warmup_steps", "skip_nonfinite", "seed"):
             if not getattr(self, key) >= 0:
                 yield f"training.{key} is {getattr(self, key)}: use 0 or more"
         for key in ("beta1", "beta2"):
@@ -92,8 +94,13 @@ class TrainingSection(Section):
                 f"training.micro_batch_size is {self.micro_batch_size}: "
                 f"use at most training.batch_size ({self.batch_size})"
             )
-        if self.min_lr > self.max_lr > 0:
-            yield f"training.min_lr is {self.min_lr}: use at most training.max_lr ({self.max_lr})"
+        if self.min_lr is not None and not 0 <= self.min_lr <= max(self.max_lr, 0):
+            yield f"training.min_lr is {self.min_lr}: use a number from 0 to training.max_lr ({self.max_lr})"
+        if self.steps is None and 0 <= self.warmup_steps < CALIBRATION_STEPS:
+            yield (
+                f"training.warmup_steps is {self.warmup_steps}: with a time budget use at least {CALIBRATION_STEPS}, "
+                "the steps after which their number is known"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

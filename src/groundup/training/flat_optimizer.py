@@ -36,11 +36,18 @@ class Segment:
     params: list[Tensor]
     param: Tensor  # (N,)
     grad: Tensor  # (N,)
+    grad_views: list[Tensor]  # of grad, one in the shape of each parameter
     moments: list[Tensor]  # (N,) each: m and v, or momentum
+
+    def gather(self) -> None:
+        """Move this step's gradients into the flat buffer; each .grad is then a view of it."""
+        if any(param.grad is not view for param, view in zip(self.params, self.grad_views, strict=True)):
+            torch.cat([param.grad.reshape(-1) for param in self.params if param.grad is not None], out=self.grad)
+            for param, view in zip(self.params, self.grad_views, strict=True):
+                param.grad = view
 
     def slices(self) -> Iterator[tuple[Tensor, ...]]:
         """The parameters, this step's gradients and the moments, slice by slice: vectors, or stacks of matrices."""
-        torch.cat([param.grad.reshape(-1) for param in self.params if param.grad is not None], out=self.grad)
         tensors = [self.param, self.grad, *self.moments]
         size = SLICE if self.param.device.type == "cpu" else self.param.numel()  # on a GPU it is the calls that cost
         if self.rule.method == "muon":
@@ -72,7 +79,16 @@ class FlatOptimizer(OptimizerState):
         for by_name in (self.momentum,) if rule.method == "muon" else (self.m, self.v):
             moments.append(torch.zeros_like(flat))
             by_name.update(zip(names, _views(moments[-1], params), strict=True))
-        return Segment(rule, params, flat, torch.zeros_like(flat), moments)
+        grad = torch.zeros_like(flat)
+        return Segment(rule, params, flat, grad, _views(grad, params), moments)
+
+    def gradients(self) -> list[Tensor | None]:
+        """The flat gradients of this step: clipping them clips what each .grad then shows."""
+        if any(param.grad is None for param in self.params.values()):
+            return super().gradients()
+        for segment in self.segments:
+            segment.gather()
+        return [segment.grad for segment in self.segments]
 
 
 def _views(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
@@ -89,6 +105,7 @@ def fused_optimizer_step(
     if any(param.grad is None for param in optimizer.params.values()):
         optimizer_step(optimizer, lr, adamw_step=adamw_step, muon_orthogonalize=muon_orthogonalize)
         return
+    optimizer.gradients()
     optimizer.step += 1
     for segment in optimizer.segments:
         rate, decay = lr * segment.rule.lr_scale, segment.rule.weight_decay

@@ -10,12 +10,14 @@ that matter little to the gradient's length, and much to the model, move as far 
 inside the blocks; embeddings, the output layer, norms and biases stay with AdamW.
 
 Read next: `flat_optimizer.py`, the same, fast.
-Sources: Kingma and Ba 2015 (Adam), algorithm 1; Loshchilov and Hutter 2019 (AdamW), algorithm 2; Jordan et al. 2024,
-"Muon: an optimizer for hidden layers in neural networks".
+Sources: Kingma and Ba 2015 (Adam), algorithm 1, in the order of computation that the end of section 2 proposes;
+Loshchilov and Hutter 2019 (AdamW), algorithm 2; Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural
+networks".
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -67,10 +69,11 @@ def adamw_step(
 
     m.mul_(beta1).add_(grad, alpha=1 - beta1)
     v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    # m and v start at 0 and are too small at first: after t steps they hold 1 - beta^t of a full mean.
-    m_scale, v_scale = 1 / (1 - beta1**step), 1 / (1 - beta2**step)
-    deviation = (v * v_scale).sqrt_().add_(eps)
-    param.addcdiv_(m, deviation, value=-lr * m_scale)
+    # m and v start at 0 and are too small at first: after t steps they hold 1 - beta^t of a full mean. Both corrections
+    # are numbers, so they go into the length of the step, and no pass over the tensors is spent on them.
+    m_part, v_part = 1 - beta1**step, math.sqrt(1 - beta2**step)
+    deviation = v.sqrt().add_(eps * v_part)
+    param.addcdiv_(m, deviation, value=-lr * v_part / m_part)
 
 
 def muon_orthogonalize(g: Tensor, steps: int = 5) -> Tensor:
@@ -147,6 +150,10 @@ class OptimizerState:
         self.m = {name: torch.zeros_like(self.params[name].detach()) for name in adamw}
         self.v = {name: torch.zeros_like(self.params[name].detach()) for name in adamw}
         self.momentum = {name: torch.zeros_like(self.params[name].detach()) for name in muon}
+
+    def gradients(self) -> list[Tensor | None]:
+        """The gradients of this step, to be clipped in place."""
+        return [param.grad for param in self.params.values()]
 
     def tensors(self) -> dict[str, Tensor]:
         """All moments by name, `m.wte`, `v.wte`, `momentum.h.0.attn.w_q`: with `step`, all that a resume needs."""

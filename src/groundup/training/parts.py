@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import dataclasses
 import hashlib
 import importlib.util
 import inspect
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import ConfigError, GroundupError
 from ..generation.parts import GenerationParts
 from ..kernels import fuse
-from ..model import block, parts as model_parts
+from ..model import parts as model_parts
 from ..model.attention import single_head_attention
 from ..model.parts import Function, ModelParts
 from ..model.transformer import count_parameters
@@ -123,10 +122,7 @@ ELSEWHERE: dict[str, Function] = {
 
 def library_part(name: str) -> Function | None:
     """The library's own function of that name, or None where there is no such part."""
-    default = (
-        {item.name: item.default for item in dataclasses.fields(Parts)}.get(name) if name in Parts.names() else None
-    )
-    return default if default is not None else ELSEWHERE.get(name)
+    return Parts.defaults().get(name) or ELSEWHERE.get(name)
 
 
 # --- reading a folder ---------------------------------------------------------------------------------------------
@@ -229,7 +225,7 @@ class _Modules:
         return self.loaded[path]
 
     def part(self, name: str) -> Function:
-        """What `from parts import name` gives: own, or lent. Resolved when it is called, so files may import in a circle."""
+        """What `from parts import name` gives: own, or lent. An own one is found when it is called, not before."""
         library = library_part(name)
         if library is None:
             raise AttributeError(name)
@@ -252,7 +248,7 @@ def _frames(error: BaseException) -> Iterator[types.TracebackType]:
 
 
 @contextlib.contextmanager
-def _importable(folder: Path, where: dict[str, Path], stubs: set[str]) -> Iterator[_Modules]:
+def _importable(folder: Path, where: dict[str, Path], stubs: set[str]) -> Generator[_Modules]:
     """While the block runs, files may `from parts import …` and import their neighbours."""
     modules = _Modules(where, stubs)
     stand_in = types.ModuleType("parts", "The parts of this folder: own where written, otherwise lent.")

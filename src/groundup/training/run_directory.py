@@ -47,7 +47,6 @@ class RunDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
-        self.metrics_path = path / "metrics.jsonl"
         self.identity: dict[str, object] = {}
         self._lock: int | None = None
 
@@ -79,9 +78,13 @@ class RunDirectory:
         """Whether a run was begun here."""
         return (self.path / "run.json").exists()
 
+    def write_config(self, config: TrainConfig) -> None:
+        """Replace config.toml."""
+        files.write_text(self.path / "config.toml", to_toml(config))
+
     def begin(self, config: TrainConfig, facts: Mapping[str, object]) -> None:
         """Write config.toml and run.json of a new run."""
-        files.write_text(self.path / "config.toml", to_toml(config))
+        self.write_config(config)
         identity: dict[str, object] = {
             "format": FORMAT,
             "version": VERSION,
@@ -152,24 +155,6 @@ class RunDirectory:
         if error is not None:
             status |= {"error": error.as_json()}
         files.write_text(self.path / "status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
-
-    def read_metrics(self) -> list[dict[str, float]]:
-        """All rows of metrics.jsonl; a torn last line is left out."""
-        return read_metrics(self.metrics_path)
-
-    def cut_metrics(self, step: int) -> float:
-        """Forget what was logged after `step`; returns the seconds of training up to there."""
-        rows = [row for row in self.read_metrics() if row["step"] <= step]
-        files.write_text(self.metrics_path, "".join(json.dumps(row) + "\n" for row in rows))
-        return rows[-1].get("seconds", 0.0) if rows else 0.0
-
-
-def read_metrics(path: Path) -> list[dict[str, float]]:
-    """The rows of a metrics.jsonl; a torn last line, which a kill may leave, is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    return [json.loads(line) for line in lines[:-1] if line.startswith(b"{") and line.endswith(b"}")]
 
 
 def lock_file(descriptor: int) -> None:

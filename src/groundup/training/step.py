@@ -14,46 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ..errors import DivergedError
-from ..model.transformer import Transformer
 from ..randomness import derived_generator
-from .config import TrainConfig
 from .loss import IGNORED
-from .optimizers import OptimizerState
-from .parts import Parts
-from .precision import LossScale, autocast
-
-
-@dataclass
-class TrainState:
-    """Everything that a resumed run needs; nothing else survives a stop."""
-
-    config: TrainConfig
-    parts: Parts
-    model: Transformer
-    optimizer: OptimizerState
-    loss_scale: LossScale
-    step: int = 0  # steps done
-    tokens: int = 0  # targets that a step has learned from
-    total_steps: int | None = None  # None until a time budget has been turned into a number of steps
-    best: dict[str, float] = field(default_factory=dict)  # step and val_bits_per_byte
-    skipped: list[int] = field(default_factory=list)  # recent steps whose numbers went bad
-    own: dict[str, object] = field(default_factory=dict)  # what an own train_step keeps between steps
-
-    @property
-    def params(self) -> dict[str, Tensor]:
-        """The model's parameters by name."""
-        return dict(self.model.named_parameters())
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model is."""
-        return self.model.wte.device
+from .precision import autocast
+from .state import TrainState
 
 
 @dataclass(frozen=True)
@@ -88,9 +57,11 @@ def take_step(
         return loss * n_targets * state.loss_scale.scale, n_targets
 
     loss = parts.accumulate_gradients(loss_of, params, micro_batches) / state.loss_scale.scale
-    grads = [param.grad for param in params]
+    grads = state.optimizer.gradients()
     if state.loss_scale.scale != 1:
-        torch._foreach_div_([grad for grad in grads if grad is not None], state.loss_scale.scale)
+        for grad in grads:
+            if grad is not None:
+                grad.div_(state.loss_scale.scale)
     grad_norm = parts.clip_gradients(grads, training.max_norm)
     n_tokens = int((targets != IGNORED).sum())
     if training.precision == "float16":
@@ -125,7 +96,7 @@ def require_finite(loss: float, grad_norm: float, step: int) -> None:
             raise DivergedError(
                 f"the {what} is {value}",
                 where=f"step {step + 1}",
-                fix="lower training.max_lr, lengthen training.warmup_steps, or resume from the last checkpoint with either",
+                fix="begin a new run with a lower training.max_lr or a longer training.warmup_steps",
                 code=code,
             )
 

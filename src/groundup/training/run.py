@@ -1,0 +1,297 @@
+"""A run from its config to its last checkpoint: everything around the loop.
+
+The texts are read before a folder is made, so that a misspelt path leaves nothing behind. Then the folder is locked,
+the tokenizer trained or found, the state made or restored; the loop runs; and however it ends, by the last step, by a
+signal or by an error, status.json says how, and what could be saved is saved.
+
+Read next: `curve.py`, which draws what happened.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from .. import __version__, files
+from ..config import build, read_toml
+from ..errors import ConfigError, GroundupError, Interrupted
+from ..model.transformer import Transformer
+from ..report import SILENT, Report
+from ..text.batches import Windows
+from ..text.tokenizer import Tokenizer
+from ..weights.checkpoint import clean_leftovers, has_checkpoints, newest_checkpoint
+from .config import TrainConfig
+from .curve import curve_svg
+from .data import Texts, encode_documents, read_texts, require_enough
+from .loop import Loop
+from .metrics import read_metrics
+from .parts import Parts
+from .run_directory import RunDirectory, next_free
+from .signals import StopFlag
+from .state import new_state, restore
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended."""
+
+    run_dir: Path
+    step: int
+    loss: float
+    val_bits_per_byte: float
+    seconds: float  # of training alone
+    model: Transformer
+    tokenizer: Tokenizer
+
+
+def train(
+    config: TrainConfig | None = None,
+    run_dir: str | Path | None = None,
+    *,
+    resume: bool = False,
+    parts: Parts | None = None,
+    report: Report = SILENT,
+    name: str = "run",
+) -> TrainResult:
+    """Train a model as the config says, in a run directory; with resume, go on where the last checkpoint stands.
+
+    Without run_dir the run goes to runs/NAME-001, -002 and so on. Raises errors of the groundup family; whatever ends
+    the run early also stands in its status.json.
+    """
+    config, parts = config or TrainConfig(), parts or Parts()
+    parts.check(config)
+    device = choose_device(config.training.device)
+    report.phase("data")
+    texts = read_texts(config.data)
+    path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
+    with RunDirectory(path) as run:
+        if run.exists and not resume:
+            raise ConfigError(
+                "a run is already here", where=str(path), fix="add --resume, or name another folder", code="RUN_EXISTS"
+            )
+        loop: Loop | None = None
+        run.write_status("running", 0)
+        with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
+            try:
+                loop = _prepare(run, config, parts, texts, device, report, stop)
+                loop.run()
+                return _finish(loop)
+            except Interrupted:
+                raise _interrupted(run, loop) from None
+            except BaseException as error:  # it goes on its way, but does not leave "running" behind
+                known = error if isinstance(error, GroundupError) else GroundupError(repr(error), code="BUG")
+                run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
+                raise
+            finally:
+                if loop is not None:
+                    loop.metrics.flush()
+
+
+# --- before the first step --------------------------------------------------------------------------------------------
+
+
+def _prepare(
+    run: RunDirectory,
+    config: TrainConfig,
+    parts: Parts,
+    texts: Texts,
+    device: torch.device,
+    report: Report,
+    stop: StopFlag,
+) -> Loop:
+    """All that the loop needs; the run's folder begun, or found to be the one wanted."""
+    before = build(TrainConfig, read_toml(run.path / "config.toml"), str(run.path)) if run.exists else None
+    report.phase("tokenizer")
+    tokenizer = _tokenizer(run, config, texts)
+    _check_vocabulary(tokenizer, config, report)
+    stop.check()
+    train_ids, val_ids = (encode_documents(tokenizer, documents) for documents in (texts.train, texts.val))
+    for what, ids in (("training", train_ids), ("held-out", val_ids)):
+        require_enough(len(ids), config.model.context_length, texts, what)
+    stop.check()
+    report.phase("model")
+    state = new_state(config, parts, device)
+    length, seed = config.model.context_length, config.training.seed
+    data = Windows(torch.tensor(train_ids), length, seed, config.data.shuffle, where=texts.name)
+    loop = Loop(state, data, torch.tensor(val_ids), tokenizer, run=run, report=report, stop=stop)
+    facts = _facts(config, parts, texts, tokenizer)
+    if before is None:
+        run.begin(config, facts)
+        tokenizer.save(run.path / "tokenizer")
+    else:
+        for difference in run.go_on(config, before, facts):
+            report.warn(difference)
+        _go_on(loop)
+    _announce(loop, parts, len(train_ids))
+    return loop
+
+
+def _tokenizer(run: RunDirectory, config: TrainConfig, texts: Texts) -> Tokenizer:
+    """The run's own tokenizer on resume, the one that the config names, or a new one from the training text."""
+    if run.exists and (run.path / "tokenizer").exists():
+        return Tokenizer.load(run.path / "tokenizer")
+    if config.data.tokenizer is not None:
+        return Tokenizer.load(config.data.tokenizer)
+    return Tokenizer.train(texts.train, config.model.vocab_size, pattern=config.data.pattern)
+
+
+def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report) -> None:
+    n_ids, n_rows = tokenizer.vocab_size, config.model.vocab_size
+    if n_ids > n_rows:
+        raise ConfigError(
+            f"the tokenizer has {n_ids:,} ids and the model {n_rows:,} rows for them",
+            where="model.vocab_size",
+            fix=f"set model.vocab_size={n_ids} or more",
+            code="TOK_MATCH",
+        )
+    if n_ids < n_rows:
+        report.note(f"the model has {n_rows:,} rows and the tokenizer {n_ids:,} ids: the rest stay unused")
+
+
+def _facts(config: TrainConfig, parts: Parts, texts: Texts, tokenizer: Tokenizer) -> dict[str, object]:
+    """What run.json says of a run besides its name: what decides the result, and what may change its last bits."""
+    return {
+        "seed": config.training.seed,
+        "threads": torch.get_num_threads(),
+        "groundup": __version__,
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "own_parts": parts.source_sha256,
+        "tokenizer_sha256": tokenizer.sha256,
+        "data_sha256": texts.sha256,
+    }
+
+
+def _go_on(loop: Loop) -> None:
+    """Restore the newest whole checkpoint; a run that never saved one begins again at step 0."""
+    checkpoints = loop.run_directory.checkpoints
+    clean_leftovers(checkpoints)
+    if has_checkpoints(checkpoints):
+        restore(loop.state, newest_checkpoint(checkpoints, loop.report, run_id=loop.run_directory.run_id))
+        loop.saved_step = loop.state.step
+    loop.seconds = loop.metrics.cut(loop.state.step)
+
+
+def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
+    """Say what is about to be trained, and with whose parts."""
+    state, config, report = loop.state, loop.state.config, loop.report
+    if state.total_steps is not None and state.total_steps <= config.training.warmup_steps:
+        report.note(
+            f"{state.total_steps} steps are no more than {config.training.warmup_steps} of warm-up: the rate only rises"
+        )
+    used = parts.own - parts.not_used(config)
+    for what, names in (
+        ("own parts", used),
+        ("lent parts", parts.lent),
+        ("not used with this config", parts.not_used(config)),
+    ):
+        if names:
+            report.note(f"{what}: {', '.join(sorted(names))}")
+    report.started(
+        {
+            "run_dir": str(loop.run_directory.path),
+            "step": state.step,
+            "steps": state.total_steps,
+            "seconds": config.training.seconds,
+            "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+            "train_tokens": n_train_tokens,
+            "val_tokens": len(loop.held_out),
+            "device": str(state.device),
+            "threads": torch.get_num_threads(),
+        }
+    )
+
+
+# --- after the last step ----------------------------------------------------------------------------------------------
+
+
+def _finish(loop: Loop) -> TrainResult:
+    """Save and draw what came out."""
+    run, state = loop.run_directory, loop.state
+    loop.save()
+    rows = read_metrics(loop.metrics.path)
+    values = [row["val_bits_per_byte"] for row in rows if "val_bits_per_byte" in row]
+    files.write_text(run.path / "loss.svg", curve_svg(rows, title=run.path.name))
+    run.write_status("done", state.step, saved_step=state.step, seconds=loop.seconds)
+    loop.report.phase("done")
+    loss, value = rows[-1]["loss"] if rows else math.nan, values[-1] if values else math.nan
+    return TrainResult(run.path, state.step, loss, value, loop.seconds, state.model.eval(), loop.tokenizer)
+
+
+def _interrupted(run: RunDirectory, loop: Loop | None) -> Interrupted:
+    """Save the state after the last whole step, and say how to go on."""
+    where = str(run.path)
+    if loop is None or loop.state.step == 0:
+        answer = Interrupted("stopped before the first step: nothing to save yet", where=where)
+        run.write_status("interrupted", 0, answer, saved=False)
+        return answer
+    step = loop.state.step
+    try:
+        loop.save()
+    except GroundupError as failure:
+        answer = Interrupted(f"stopped after step {step}, and not saved: {failure.what}", where=where, fix=failure.fix)
+        run.write_status("interrupted", step, answer, saved=False)
+        return answer
+    saved = loop.saved_step == step
+    answer = Interrupted(
+        f"stopped after step {step}; the state is {'saved' if saved else 'not saved'}",
+        where=where,
+        fix=f"go on with: groundup train --run-dir {where} --resume",
+    )
+    run.write_status("interrupted", step, answer, saved=saved)
+    return answer
+
+
+def _give_up(run: RunDirectory, loop: Loop | None) -> None:
+    """Time is up, or the user insists: say that nothing more was saved."""
+    saved_step = loop.saved_step if loop is not None else None
+    answer = Interrupted("stopped before the state could be saved", where=str(run.path))
+    run.write_status("interrupted", _step_of(loop), answer, saved=False, saved_step=saved_step)
+
+
+def _step_of(loop: Loop | None) -> int:
+    return 0 if loop is None else loop.state.step
+
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of that name; "auto" is CUDA or MPS where there is one. Raises ConfigError DEVICE otherwise."""
+    present = ["cpu"]
+    present += ["cuda"] if torch.cuda.is_available() else []
+    present += ["mps"] if torch.backends.mps.is_available() else []
+    if name == "auto":
+        return torch.device(present[-1])
+    if name.partition(":")[0] not in present:
+        raise ConfigError(
+            f"there is no device {name} here",
+            where="training.device",
+            fix=f"use one of auto, {', '.join(present)}",
+            code="DEVICE",
+            status=3,
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def configured_torch(config: TrainConfig) -> Generator[None]:
+    """Threads and determinism as the config asks, and as before afterwards."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    if config.training.threads is not None:
+        torch.set_num_threads(config.training.threads)
+    if config.training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it to be the same twice
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,164 @@
+"""The state of a run: all that a resumed run needs, and nothing else survives a stop.
+
+The weights, what the optimizer remembers of them, and a few numbers. The order of the data, dropout and the schedule
+follow from the step number, so that nothing random has to be saved.
+
+Read next: `step.py`, which moves the state by one step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+from ..model.transformer import Transformer
+from ..randomness import derived_generator
+from ..weights.checkpoint import Checkpoint
+from .config import TrainConfig
+from .flat_optimizer import FlatOptimizer, fused_optimizer_step
+from .optimizers import OptimizerState, make_optimizer
+from .parts import Parts
+from .precision import LossScale
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+@dataclass
+class TrainState:
+    """A model in training."""
+
+    config: TrainConfig
+    parts: Parts
+    model: Transformer
+    optimizer: OptimizerState
+    loss_scale: LossScale
+    step: int = 0  # steps done
+    tokens: int = 0  # targets that a step has learned from
+    total_steps: int | None = None  # None until a time budget has been turned into a number of steps
+    best: dict[str, float] = field(default_factory=dict)  # step and val_bits_per_byte
+    skipped: list[int] = field(default_factory=list)  # recent steps whose numbers went bad
+    own: dict[str, object] = field(default_factory=dict)  # what an own train_step keeps between steps
+
+    @property
+    def params(self) -> dict[str, Tensor]:
+        """The model's parameters by name."""
+        return dict(self.model.named_parameters())
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return self.model.wte.device
+
+
+def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainState:
+    """The state before the first step: first weights drawn from the seed, an optimizer that remembers nothing."""
+    training = config.training
+    parts = parts.fused() if training.parts == "fast" else parts
+    model = Transformer(config.model, parts).init_weights(derived_generator("init", training.seed)).to(device)
+    if training.compile:
+        model.hidden = torch.compile(model.hidden)
+    optimizer = make_optimizer(
+        model.named_parameters(),
+        training.optimizer,
+        weight_decay=training.weight_decay,
+        betas=(training.beta1, training.beta2),
+        muon_lr_scale=training.muon_lr / training.max_lr,
+        decay_groups=parts.decay_groups,
+    )
+    if parts.chosen["optimizer_step"] is fused_optimizer_step:
+        optimizer = FlatOptimizer(optimizer)
+    scale = LossScale() if training.precision == "float16" else LossScale(scale=1.0)
+    return TrainState(config, parts, model, optimizer, scale, total_steps=training.steps)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A state as a checkpoint keeps it."""
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    numbers: dict[str, Json]
+
+
+def snapshot(state: TrainState) -> Snapshot:
+    """What a checkpoint holds of a state. Raises CheckpointError where an own train_step keeps what no file can."""
+    tensors = state.optimizer.tensors()
+    numbers: dict[str, Json] = {
+        "step": state.step,
+        "tokens": state.tokens,
+        "position": state.step * state.config.training.batch_size,
+        "total_steps": state.total_steps,
+        "optimizer_step": state.optimizer.step,
+        "loss_scale": cast("Json", dataclasses.asdict(state.loss_scale)),
+        "best": cast("Json", state.best),
+        "skipped": cast("Json", state.skipped),
+    }
+    if "train_step" in state.parts.own:  # it keeps its own moments; the library's were never used
+        tensors = {}
+        numbers["own"] = packed(state.own, tensors)
+    return Snapshot({name: value.detach() for name, value in state.params.items()}, tensors, numbers)
+
+
+@torch.no_grad()
+def restore(state: TrainState, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint's tensors and numbers into a fresh state."""
+    numbers = checkpoint.state
+    for name, parameter in state.model.named_parameters():
+        parameter.copy_(checkpoint.model[name])
+    if "train_step" in state.parts.own:
+        state.own = cast("dict[str, object]", unpacked(numbers.get("own", {"dict": []}), checkpoint.optimizer))
+    else:
+        state.optimizer.load(checkpoint.optimizer, int(numbers["optimizer_step"]))
+    state.step, state.tokens = int(numbers["step"]), int(numbers["tokens"])
+    # training.steps may have been raised since, so that a finished run can go on; a budget's number of steps is kept.
+    state.total_steps = state.config.training.steps or numbers["total_steps"]
+    state.loss_scale = LossScale(**numbers["loss_scale"])
+    state.best, state.skipped = dict(numbers["best"]), list(numbers["skipped"])
+
+
+def packed(value: object, tensors: dict[str, Tensor]) -> Json:
+    """What an own train_step keeps, as JSON; tensors go into `tensors`, and their names in their places."""
+    match value:
+        case Tensor():
+            tensors[name := f"own.{len(tensors)}"] = value.detach()
+            return {"tensor": name}
+        case dict():
+            items = cast("Mapping[object, object]", value)
+            if all(isinstance(key, str) for key in items):
+                return {"dict": [[str(key), packed(item, tensors)] for key, item in items.items()]}  # in its order
+        case list() | tuple():
+            kind = "list" if isinstance(value, list) else "tuple"
+            return {kind: [packed(item, tensors) for item in cast("list[object]", value)]}
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            pass
+    raise CheckpointError(
+        f"the state of your train_step holds a {type(value).__name__}, which no checkpoint can keep",
+        where="train_step's state",
+        fix="keep tensors, numbers and text in it, in dictionaries with text as keys, lists and tuples",
+        code="CKPT_OWN",
+        status=2,
+    )
+
+
+def unpacked(value: Json, tensors: Mapping[str, Tensor]) -> object:
+    """The inverse of `packed`."""
+    match value:
+        case {"tensor": str(name)}:
+            return tensors[name].clone()
+        case {"dict": list(items)}:
+            pairs = cast("list[tuple[str, Json]]", items)
+            return {key: unpacked(item, tensors) for key, item in pairs}
+        case {"list": list(items)}:
+            return [unpacked(item, tensors) for item in items]
+        case {"tuple": list(items)}:
+            return tuple(unpacked(item, tensors) for item in items)
+        case _:
+            return value
