@@ -36,7 +36,7 @@ def softmax(x: Tensor, dim: int = -1) -> Tensor:
 
     x: any shape; returns its shape and dtype. A row of nothing but -inf gives zeros: nothing is allowed, nothing taken.
     """
-    # exp() of a large score overflows; shifting all scores by the largest changes no ratio, so no gradient goes that way.
+    # exp() of a large score overflows. Shifting all scores by the largest changes no ratio: no gradient goes that way.
     largest = x.detach().amax(dim=dim, keepdim=True)  # (…, 1)
     largest = largest.masked_fill(largest == -math.inf, 0.0)  # (…, 1) -inf - -inf would be NaN
     exponentials = (x - largest).exp()  # (…)
