@@ -15,9 +15,9 @@ from torch.nn import functional
 
 
 class Block(nn.Module):
-    def __init__(self, d_model: int, n_heads: int) -> None:
+    def __init__(self, d_model: int, n_heads: int, gelu: str) -> None:
         super().__init__()
-        self.n_heads = n_heads
+        self.n_heads, self.gelu = n_heads, gelu
         self.ln_1, self.ln_2 = nn.LayerNorm(d_model, bias=False), nn.LayerNorm(d_model, bias=False)
         self.qkv, self.out = nn.Linear(d_model, 3 * d_model, bias=False), nn.Linear(d_model, d_model, bias=False)
         self.up, self.down = nn.Linear(d_model, 4 * d_model, bias=False), nn.Linear(4 * d_model, d_model, bias=False)
@@ -28,16 +28,22 @@ class Block(nn.Module):
         q, k, v = (part.view(heads).transpose(1, 2) for part in self.qkv(self.ln_1(x)).split(c, dim=2))
         mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).contiguous().view(b, t, c))
-        return x + self.down(functional.gelu(self.up(self.ln_2(x))))
+        return x + self.down(functional.gelu(self.up(self.ln_2(x)), approximate=self.gelu))
 
 
 class Peer(nn.Module):
     def __init__(
-        self, vocab_size: int = 65, context_length: int = 64, n_layers: int = 4, d_model: int = 128, n_heads: int = 4
+        self,
+        vocab_size: int = 65,
+        context_length: int = 64,
+        n_layers: int = 4,
+        d_model: int = 128,
+        n_heads: int = 4,
+        gelu: str = "none",
     ):
         super().__init__()
         self.wte, self.wpe = nn.Embedding(vocab_size, d_model), nn.Embedding(context_length, d_model)
-        self.blocks = nn.ModuleList(Block(d_model, n_heads) for _ in range(n_layers))
+        self.blocks = nn.ModuleList(Block(d_model, n_heads, gelu) for _ in range(n_layers))
         self.ln_f = nn.LayerNorm(d_model, bias=False)
         self.head = nn.Linear(d_model, vocab_size, bias=False)
         self.head.weight = self.wte.weight
@@ -58,9 +64,9 @@ class PeerTrainer:
     """Random windows of a character text, one AdamW step each."""
 
     def __init__(
-        self, data: Tensor, batch_size: int = 12, context_length: int = 64, max_steps: int = 2000, **model: int
+        self, data: Tensor, batch_size: int = 12, context_length: int = 64, max_steps: int = 2000, gelu: str = "none"
     ):
-        self.model = Peer(context_length=context_length, **model)
+        self.model = Peer(context_length=context_length, gelu=gelu)
         self.data, self.batch_size, self.context_length, self.max_steps = data, batch_size, context_length, max_steps
         decay = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]
         rest = [parameter for parameter in self.model.parameters() if parameter.dim() < 2]
