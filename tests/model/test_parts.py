@@ -13,7 +13,8 @@ from small import BOOK, MODERN, generator, random_ids, random_tensor, small_conf
 from torch import Tensor
 from torch.nn import functional
 
-from groundup.model import ModelParts, Transformer, attention
+from groundup.errors import ConfigError, ShapeError
+from groundup.model import ModelConfig, ModelParts, Transformer, attention
 from groundup.model import block as block_chapter
 from groundup.model import transformer as transformer_chapter
 from groundup.model.dropout import dropout
@@ -243,3 +244,22 @@ def test_every_part_stands_in_the_record_under_its_own_name() -> None:
         default = next(item.default for item in dataclasses.fields(ModelParts) if item.name == name)
         assert default.__name__ == name
         assert default.__module__.startswith("groundup.model.")
+
+
+def test_a_part_made_of_itself_is_an_error() -> None:
+    def gelu(x, *, feed_forward):
+        return x
+
+    with pytest.raises(ConfigError, match="made of itself") as caught:
+        ModelParts(gelu=gelu)
+    assert caught.value.code == "PARTS"
+
+
+def test_first_weights_of_a_wrong_shape_are_an_error() -> None:
+    def init_gpt(*sizes):
+        return {name: value[..., :1] for name, value in library_init(*sizes).items()}
+
+    library_init = ModelParts().init_gpt
+    config = ModelConfig(vocab_size=7, context_length=4, n_layers=1, d_model=8, n_heads=2)
+    with pytest.raises(ShapeError, match="init_gpt gave wte"):
+        Transformer(config, ModelParts(init_gpt=init_gpt)).init_weights(torch.Generator())

@@ -428,3 +428,22 @@ def test_each_tensor_has_one_name_in_its_family_and_comes_back(settings: dict[st
     back = family.to_ours(theirs, model.config.n_layers)
     assert back.keys() == ours.keys()
     assert all(torch.equal(back[name], ours[name]) for name in ours)
+
+
+def test_a_norm_on_the_embedding_is_worked_into_the_table(tmp_path: Path) -> None:
+    settings = LLAMA | {"qk_norm": True, "tie_embeddings": False, "embedding_norm": True}
+    model = small_model(**settings)
+    with torch.no_grad():
+        model.ln_e.weight.copy_(torch.linspace(0.5, 2.0, len(model.ln_e.weight)))
+    write_huggingface(model, None, tmp_path / "out")
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    ids = random_ids(2, 6)
+    torch.testing.assert_close(theirs(ids).logits, model(ids), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(load(tmp_path / "out")(ids), model(ids), rtol=1e-4, atol=1e-5)
+
+
+def test_a_norm_on_a_tied_embedding_has_no_place_in_the_layout(tmp_path: Path) -> None:
+    model = small_model(**LLAMA, tie_embeddings=True, embedding_norm=True)
+    with pytest.raises(WeightsError, match="embedding_norm") as caught:
+        write_huggingface(model, None, tmp_path / "out")
+    assert (caught.value.code, caught.value.status) == ("CFG_FAMILY", 2)

@@ -39,6 +39,8 @@ class MetricsLog:
 
     def flush(self) -> None:
         """Write the rows that wait. Those that do not fit on the disk are counted and given up."""
+        if not self._waiting:
+            return
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(row) + "\n" for row in self._waiting))

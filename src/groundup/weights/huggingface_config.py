@@ -9,6 +9,7 @@ Read next: `memory.py`.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing
 from pathlib import Path
@@ -106,8 +107,9 @@ def family_of(config: ModelConfig) -> Family:
 def _differences(config: ModelConfig, family: Family) -> list[str]:
     """Our settings that would come back as others from the family's config.json. Dropout is for training alone."""
     wanted = resolved(config)
+    untold = {field.name: field.default for field in dataclasses.fields(ModelConfig) if field.name != "dropout"}
     implied = {"n_kv_heads": config.n_heads, "d_head": config.d_model / config.n_heads}
-    back = {**implied, **{name: wanted[name] for name in family.settings}, **family.always}
+    back = {**untold, **implied, **{name: wanted[name] for name in family.settings}, **family.always}
     return [f"model.{name} = {wanted[name]}" for name in back if wanted[name] != back[name]]
 
 

@@ -1,0 +1,166 @@
+"""Each fused function equals the plain one beside it, in values and in gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from groundup.kernels import FUSED, fuse
+from groundup.kernels.attention import append_in_place
+from groundup.model import ModelConfig, ModelParts, Transformer
+from groundup.model.attention import append_to_cache
+from groundup.training import Parts
+
+B, H, G, T, D, C, F, V = 2, 4, 2, 7, 6, 12, 20, 11
+
+
+def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(seed + sum(shape))
+    return torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
+
+
+def assert_same(plain: Callable[..., object], fused: Callable[..., object], *inputs: object) -> None:
+    """Values and gradients by every tensor that has one."""
+    leaves = [item for item in inputs if isinstance(item, Tensor) and item.requires_grad]
+    results = []
+    for function in (plain, fused):
+        answer = function(*inputs)
+        outputs = list(answer) if isinstance(answer, tuple) else [answer]
+        seeds = [torch.cos(torch.arange(float(out.numel()), dtype=out.dtype)).view(out.shape) for out in outputs]
+        total = sum((out * seed).sum() for out, seed in zip(outputs, seeds, strict=True))
+        gradients = torch.autograd.grad(total, leaves, allow_unused=True)
+        results.append([*outputs, *gradients])
+    for one, other in zip(*results, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("window", [None, 1, 3, 100])
+@pytest.mark.parametrize("n_kv_heads", [H, G, 1])
+def test_attention(window: int | None, n_kv_heads: int) -> None:
+    q, k, v = drawn(B, H, T, D), drawn(B, n_kv_heads, T, D, seed=1), drawn(B, n_kv_heads, T, D, seed=2)
+    assert_same(Parts().attention, FUSED["attention"], q, k, v, window)
+
+
+@pytest.mark.parametrize("window", [None, 3])
+@pytest.mark.parametrize("cut", [1, 3, T - 1])
+def test_attention_with_a_cache(window: int | None, cut: int) -> None:
+    q, k, v = (drawn(B, heads, T, D, seed=seed).detach() for seed, heads in enumerate((H, G, G)))
+    whole = Parts().attention(q, k, v, window)
+    for attention in (Parts().attention, FUSED["attention"]):
+        cache: dict[str, Tensor] = {}
+        pieces = [
+            attention(q[:, :, part], k[:, :, part], v[:, :, part], window, cache)
+            for part in (slice(0, cut), slice(cut, cut + 1), slice(cut + 1, T))
+            if part.start < T and part.stop > part.start
+        ]
+        torch.testing.assert_close(torch.cat(pieces, dim=2), whole)
+
+
+def test_a_growing_cache_holds_what_a_concatenated_one_holds() -> None:
+    plain: dict[str, Tensor] = {}
+    grown: dict[str, Tensor] = {}
+    for step in range(200):
+        k, v = drawn(1, 1, 1 + step % 3, 2, seed=step).detach(), drawn(1, 1, 1 + step % 3, 2, seed=-step).detach()
+        append_to_cache(k, v, plain)
+        append_in_place(k, v, grown)
+        if step == 90:  # a beam search puts reordered tensors in their places
+            for cache in (plain, grown):
+                cache["k"], cache["v"] = cache["k"].flip(2), cache["v"].flip(2)
+    assert plain["k"].equal(grown["k"]) and plain["v"].equal(grown["v"])
+
+
+def test_attention_with_dropout_is_the_plain_one() -> None:
+    q, k, v = drawn(B, H, T, D), drawn(B, G, T, D, seed=1), drawn(B, G, T, D, seed=2)
+    one, other = (
+        attention(q, k, v, dropout=0.5, generator=torch.Generator().manual_seed(3))
+        for attention in (Parts().attention, FUSED["attention"])
+    )
+    assert one.equal(other)
+
+
+@pytest.mark.parametrize("kind", ["layer", "rms"])
+@pytest.mark.parametrize("has_branch", [False, True])
+def test_residual_norm(kind: str, has_branch: bool) -> None:
+    x, weight, bias = drawn(B, T, C), drawn(C), drawn(C, seed=1) if kind == "layer" else None
+    branch = drawn(B, T, C, seed=4) if has_branch else None
+    assert_same(Parts().residual_norm, FUSED["residual_norm"], x, branch, weight, bias, 1e-5, kind)
+
+
+def test_rms_norm() -> None:
+    assert_same(Parts().rms_norm, FUSED["rms_norm"], drawn(B, T, C), drawn(C), 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rms_norm_of_short_floats_is_computed_in_float32(dtype: torch.dtype) -> None:
+    x, weight = 300 * drawn(B, T, C, dtype=torch.float32).detach().to(dtype), drawn(C).detach().to(dtype)
+    one, other = Parts().rms_norm(x, weight), FUSED["rms_norm"](x, weight)
+    assert one.dtype == other.dtype == dtype
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("kind", ["gelu", "relu2", "swiglu", "geglu"])
+def test_mlp(kind: str) -> None:
+    has_gate, has_bias = kind in ("swiglu", "geglu"), kind in ("gelu", "relu2")
+    inputs = [drawn(B, T, C), kind, drawn(F, C), drawn(C, F), drawn(F, C, seed=1) if has_gate else None]
+    inputs += [drawn(F), drawn(C)] if has_bias else []
+    assert_same(Parts().mlp, FUSED["mlp"], *inputs)
+
+
+@pytest.mark.parametrize("cap", [None, 2.0])
+def test_head_loss(cap: float | None) -> None:
+    targets = torch.arange(B * T).view(B, T) % V
+    targets[0, 2:5] = -100
+    assert_same(Parts().head_loss, FUSED["head_loss"], drawn(B, T, C), drawn(V, C), targets, cap)
+
+
+def test_head_loss_with_nothing_to_predict_is_zero_with_zero_gradient() -> None:
+    hidden, weight = drawn(B, T, C), drawn(V, C)
+    loss = FUSED["head_loss"](hidden, weight, torch.full((B, T), -100))
+    loss.backward()
+    assert loss.item() == 0 and not hidden.grad.any() and not weight.grad.any()
+
+
+def test_linear_and_token_embedding() -> None:
+    assert_same(Parts().linear, FUSED["linear"], drawn(B, T, C), drawn(F, C), drawn(F))
+    ids = torch.tensor([[1, 1, 3], [0, 1, 10]])
+    assert_same(Parts().token_embedding, FUSED["token_embedding"], ids, drawn(V, C))
+
+
+CONFIGS = {
+    "the book's": {},
+    "untied, sinusoidal": {"tie_embeddings": False, "position": "sinusoidal"},
+    "llama's": {"position": "rope", "norm": "rms", "feed_forward": "swiglu", "bias": False, "n_kv_heads": 2},
+    "qwen3's": {"position": "rope", "norm": "rms", "feed_forward": "swiglu", "bias": False, "qk_norm": True},
+    "all the rest": {
+        "position": "rope", "feed_forward": "relu2", "window": 3, "logit_soft_cap": 5.0, "embedding_norm": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", CONFIGS.values(), ids=CONFIGS.keys())
+def test_a_whole_model_is_the_same_plain_and_fused(settings: dict[str, object]) -> None:
+    config = ModelConfig(vocab_size=V, context_length=9, n_layers=2, d_model=16, n_heads=4, **settings)
+    plain = Transformer(config, ModelParts()).init_weights(torch.Generator().manual_seed(1)).double()
+    fused = Transformer(config, fuse(ModelParts())).double()
+    fused.load_state_dict(plain.state_dict())
+    ids = torch.arange(2 * T).view(2, T) % V
+    for model in (plain, fused):
+        model(ids).cos().sum().backward()
+    torch.testing.assert_close(plain(ids), fused(ids), rtol=1e-9, atol=1e-11)
+    for (name, one), (_, other) in zip(plain.named_parameters(), fused.named_parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-8, atol=1e-10, msg=name)
+
+
+def test_a_kernel_steps_aside_for_an_own_part_that_it_covers() -> None:
+    def own(x: Tensor) -> Tensor:
+        return x
+
+    fused = fuse(ModelParts(gelu=own))
+    assert fused.chosen["mlp"].__module__ == "groundup.model.feedforward"
+    assert fused.chosen["attention"].__module__ == "groundup.kernels.attention"
+    assert fused.gelu is own
