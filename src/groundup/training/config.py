@@ -94,7 +94,7 @@ class TrainingSection(Section):
                 f"training.micro_batch_size is {self.micro_batch_size}: "
                 f"use at most training.batch_size ({self.batch_size})"
             )
-        if self.min_lr is not None and not 0 <= self.min_lr <= max(self.max_lr, 0):
+        if self.min_lr is not None and self.max_lr > 0 and not 0 <= self.min_lr <= self.max_lr:
             yield f"training.min_lr is {self.min_lr}: use a number from 0 to training.max_lr ({self.max_lr})"
         if self.steps is None and 0 <= self.warmup_steps < CALIBRATION_STEPS:
             yield (

@@ -199,7 +199,7 @@ def due(state: TrainState, every: int | None, times: int) -> bool:
     """
     if state.total_steps is None:
         return every is not None and state.step % every == 0
-    every = every or max(1, state.total_steps // times)
+    every = every or math.ceil(state.total_steps / times)
     return state.step % every == 0 or state.step == state.total_steps
 
 
