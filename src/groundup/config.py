@@ -82,7 +82,13 @@ def parse_toml(text: str, where: str) -> Table:
     try:
         return tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
-        raise ConfigError(f"the config is not valid TOML: {error}", where=where, code="CFG_PARSE", status=3) from error
+        raise ConfigError(
+            f"the config is not valid TOML: {error}",
+            where=where,
+            fix="mend the line; a text to train on is given with --set data.train=FILE",
+            code="CFG_PARSE",
+            status=3,
+        ) from error
 
 
 def _depth(text: str) -> int:

@@ -20,7 +20,6 @@ from pathlib import Path
 import torch
 
 from .. import __version__, files
-from ..config import build, read_toml
 from ..errors import ConfigError, GroundupError, Interrupted
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
@@ -107,7 +106,9 @@ def _prepare(
     stop: StopFlag,
 ) -> Loop:
     """All that the loop needs; the run's folder begun, or found to be the one wanted."""
-    before = build(TrainConfig, read_toml(run.path / "config.toml"), str(run.path)) if run.exists else None
+    begun = run.exists
+    if begun:
+        run.require_config(config)
     report.phase("tokenizer")
     tokenizer = _tokenizer(run, config, texts)
     _check_vocabulary(tokenizer, config, report)
@@ -122,13 +123,13 @@ def _prepare(
     data = Windows(torch.tensor(train_ids), length, seed, config.data.shuffle, where=texts.name)
     loop = Loop(state, data, torch.tensor(val_ids), tokenizer, run=run, report=report, stop=stop)
     facts = _facts(config, parts, texts, tokenizer)
-    if before is None:
-        run.begin(config, facts)
-        tokenizer.save(run.path / "tokenizer")
-    else:
-        for difference in run.go_on(config, before, facts):
+    if begun:
+        for difference in run.go_on(facts):
             report.warn(difference)
         _go_on(loop)
+    else:
+        run.begin(config, facts)
+        tokenizer.save(run.path / "tokenizer")
     _announce(loop, parts, len(train_ids))
     return loop
 

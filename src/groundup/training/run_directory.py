@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import files
-from ..config import to_toml
+from ..config import build, read_toml, to_toml
 from ..errors import BusyError, CheckpointError, ConfigError, GroundupError
 from .config import TrainConfig, decisive
 
@@ -95,13 +95,9 @@ class RunDirectory:
         self.identity = identity | {"self": hash_of(identity)}
         files.write_text(self.path / "run.json", json.dumps(self.identity, indent=1, sort_keys=True) + "\n")
 
-    def go_on(self, config: TrainConfig, before: TrainConfig, facts: Mapping[str, object]) -> list[str]:
-        """Check that the run begun here is the one wanted; returns what is different and harmless.
-
-        Raises ConfigError RUN_CONFIG naming every key that may not change, RUN_DATA or TOK_MATCH for other data or
-        another tokenizer; CheckpointError for a damaged run.json.
-        """
-        self.identity = self._read_identity()
+    def require_config(self, config: TrainConfig) -> None:
+        """Check that the run was begun with this config. Raises ConfigError RUN_CONFIG with every key that changed."""
+        before = build(TrainConfig, read_toml(self.path / "config.toml"), str(self.path / "config.toml"))
         old, new = decisive(before), decisive(config)
         changed = [key for key in new if new[key] != old.get(key)]
         if changed:
@@ -112,6 +108,13 @@ class RunDirectory:
                 fix="leave these keys as they were, or begin a new run in another folder",
                 code="RUN_CONFIG",
             )
+
+    def go_on(self, facts: Mapping[str, object]) -> list[str]:
+        """Check that the run begun here read the same data; returns what else is different.
+
+        Raises ConfigError RUN_DATA or TOK_MATCH for other data or another tokenizer; CheckpointError RUN_JSON.
+        """
+        self.identity = self._read_identity()
         for key, what, code in (("data_sha256", "data", "RUN_DATA"), ("tokenizer_sha256", "tokenizer", "TOK_MATCH")):
             if self.identity.get(key) != facts.get(key):
                 raise ConfigError(
@@ -121,10 +124,11 @@ class RunDirectory:
                     fix=f"bring the old {what} back, or begin a new run",
                     code=code,
                 )
-        harmless = ("groundup", "torch", "threads", "machine", "own_parts")
-        return [
+        own = "own_parts"
+        news = ["the run was begun with other parts of your own"] if self.identity.get(own) != facts.get(own) else []
+        return news + [
             f"{key} was {self.identity.get(key)}, now {facts.get(key)}: the result may differ in the last bits"
-            for key in harmless
+            for key in ("groundup", "torch", "threads", "machine")
             if self.identity.get(key) != facts.get(key)
         ]
 
