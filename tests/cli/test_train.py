@@ -143,3 +143,18 @@ def test_a_run_is_named_after_what_it_trains() -> None:
     assert run_name("shakespeare") == "shakespeare"
     assert run_name("configs/small.toml") == "small"
     assert run_name("runs/shakespeare-007/config.toml") == "shakespeare"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["def layer_norm(x):\n    return x\n", "def layer_norm(x, weight, bias, eps=1e-5):\n    return x[..., :3]\n"],
+    ids=["other arguments", "another shape"],
+)
+def test_an_own_part_that_takes_or_gives_something_else_is_no_bug_of_ours(
+    source: str, tmp_path: Path, groundup: Run
+) -> None:
+    (tmp_path / "mine.py").write_text(source)
+    shown = groundup("train", "first-gpt", "--parts", tmp_path, "--run-dir", tmp_path / "run", *TINY)
+    assert shown.status == 2
+    assert "with your own layer_norm it broke" in shown.err and "[PARTS]" in shown.err
+    assert "report this" not in shown.err

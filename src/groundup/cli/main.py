@@ -47,6 +47,7 @@ class Session:
 
     command: str = "groundup"
     run_dir: Path | None = None
+    own_parts: tuple[str, ...] = ()  # the names of somebody's own parts that are at work
 
 
 class Commands(Group):
@@ -164,7 +165,7 @@ def as_told(error: BaseException, session: Session) -> GroundupError:
                 code="MEM",
             )
         case _:
-            return own_part_error(error) or bug(error, session)
+            return own_part_error(error, session) or bug(error, session)
 
 
 def usage_error(error: click.UsageError, session: Session) -> ConfigError:
@@ -201,11 +202,18 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def own_part_error(error: BaseException) -> ConfigError | None:
+def own_part_error(error: BaseException, session: Session) -> ConfigError | None:
     """The error for a fault in somebody's own part, which is their line to mend and not a fault of the library."""
     own = [frame for frame in frames_of(error.__traceback__) if frame[0].startswith("own_")]
-    if not own:
+    if not own and not session.own_parts:
         return None
+    if not own:  # it came to light outside: a part that takes or gives something else than its callers expect
+        return ConfigError(
+            f"with your own {', '.join(session.own_parts)} it broke: {type(error).__name__}: {quoted(str(error))}",
+            where=kept(traced(error), session.run_dir),
+            fix="compare what your part takes and gives (arguments, shapes) with the library's own of that name",
+            code="PARTS",
+        )
     _module, file, line, function = own[-1]
     return ConfigError(
         f"your {function} failed: {type(error).__name__}: {quoted(str(error))}",

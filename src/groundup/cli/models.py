@@ -7,6 +7,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from ..report import Report
 from .terminal import is_terminal, say, visible
 
@@ -43,6 +45,7 @@ def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tok
     parts = Parts()
     if folder is not None:
         parts = Parts.from_folder(folder)
+        click.get_current_context().obj.own_parts = tuple(sorted(parts.own))
         check_parts(parts, read_model_config(where), where, notes)
     tokenizer = load_tokenizer(where)
     return load(where, device=choose_device("auto"), parts=parts.fused(), report=notes), tokenizer

@@ -60,6 +60,7 @@ def train(
     preset = preset or chosen_preset(run_dir, resume, with_parts=folder is not None)
     config = load_config(preset, settings)
     parts = Parts.from_folder(folder) if folder is not None else None
+    session.own_parts = tuple(sorted(parts.own)) if parts is not None else ()
     session.run_dir = run_dir if run_dir is not None and run_dir.is_dir() else None
     with view_for(session, as_json) as view:
         result = run_training(config, run_dir, resume=resume, parts=parts, report=view, name=run_name(preset))
