@@ -103,6 +103,9 @@ CONTRADICTIONS = [
     ("train_step", "training.weight_decay=0.2", "training.weight_decay"),
     ("train_step", "training.precision=float16", "training.precision"),
     ("train_step", "training.micro_batch_size=2", "training.micro_batch_size"),
+    ("train_step", "training.beta1=0.5", "training.beta1"),
+    ("transformer_block", "model.norm_eps=0.5", "model.norm_eps"),
+    ("gpt_forward", "model.embedding_norm=true", "model.embedding_norm"),
 ]
 
 
@@ -158,3 +161,20 @@ def test_parts_is_every_record_at_once() -> None:
 
     names = {name for record in (ModelParts, GenerationParts, TrainingParts) for name in record.names()}
     assert set(Parts.names()) == names
+
+
+def test_an_own_mask_needs_no_more_arguments_than_the_list_of_parts_says(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\ndef sliding_window_mask(t, window):\n"
+        "    return torch.ones(t, t, dtype=torch.bool).tril().triu(1 - window)\n"
+    )
+    settings = ("model.window=4",)
+    own = losses(tmp_path / "own", Parts.from_folder(tmp_path), *settings)
+    assert own == pytest.approx(losses(tmp_path / "library", None, *settings), rel=2e-4)
+
+
+def test_dropout_around_an_own_train_step_is_the_same_twice(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(RIGHT["train_step"])
+    parts = Parts.from_folder(tmp_path)
+    first, second = (losses(tmp_path / name, parts, "model.dropout=0.3") for name in ("first", "second"))
+    assert first == second

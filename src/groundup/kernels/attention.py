@@ -32,7 +32,7 @@ def fused_attention(
     n_tokens, n_context = q.shape[2], k.shape[2]
     mask = None
     if window is not None and window < n_context:
-        mask = sliding_window_mask(n_context, window, q.device)[-n_tokens:]  # (T, S)
+        mask = sliding_window_mask(n_context, window).to(q.device)[-n_tokens:]  # (T, S)
     elif 1 < n_tokens < n_context:
         mask = torch.ones(n_tokens, n_context, dtype=torch.bool, device=q.device).tril(n_context - n_tokens)  # (T, S)
     is_causal = mask is None and n_tokens > 1  # one token alone may see everything before it

@@ -52,13 +52,13 @@ def causal_mask(t: int, device: torch.device | str | None = None) -> Tensor:
     return torch.ones(t, t, dtype=torch.bool, device=device).tril()  # (T, T)
 
 
-def sliding_window_mask(t: int, window: int, device: torch.device | str | None = None) -> Tensor:
+def sliding_window_mask(t: int, window: int) -> Tensor:
     """True where a token may look at another: at itself and at the window - 1 tokens before.
 
     Returns (T, T), boolean.
     Source: Beltagy et al. 2020 (Longformer), section 3.1; Jiang et al. 2023 (Mistral), section 2.
     """
-    seen = torch.ones(t, t, dtype=torch.bool, device=device).tril()  # (T, T)
+    seen = torch.ones(t, t, dtype=torch.bool).tril()  # (T, T)
     return seen.triu(1 - window)
 
 
@@ -240,7 +240,7 @@ def attention(
     if window is None:
         mask = causal_mask(n_context, q.device)  # (S, S)
     else:
-        mask = sliding_window_mask(n_context, window, q.device)[-n_tokens:]  # (T, S)
+        mask = sliding_window_mask(n_context, window).to(q.device)[-n_tokens:]  # (T, S)
     if dropout > 0:
         shared_k = k.repeat_interleave(n_shared, dim=1)  # (B, H, S, D)
         weights = apply_dropout(attention_weights(q, shared_k, mask), dropout, True, generator)  # (B, H, T, S)

@@ -310,12 +310,21 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
             ("model.qk_norm", model.qk_norm, False),
             ("model.window", model.window, None),
         ],
-        "transformer_block": [("model.norm", model.norm, "layer"), ("model.feed_forward", model.feed_forward, "gelu")],
-        "gpt_forward": [("model.logit_soft_cap", model.logit_soft_cap, None)],
+        "transformer_block": [
+            ("model.norm", model.norm, "layer"),
+            ("model.norm_eps", model.norm_eps or 1e-5, 1e-5),  # what layer_norm takes when it is told nothing
+            ("model.feed_forward", model.feed_forward, "gelu"),
+        ],
+        "gpt_forward": [
+            ("model.logit_soft_cap", model.logit_soft_cap, None),
+            ("model.embedding_norm", model.embedding_norm, False),
+        ],
         "train_step": [
             ("training.optimizer", training.optimizer, "adamw"),
             ("training.weight_decay", training.weight_decay, 0.1),
-            ("training.precision", "float16" if training.precision == "float16" else "", ""),
+            ("training.beta1", training.beta1, 0.9),
+            ("training.beta2", training.beta2, 0.95),
+            ("training.precision", training.precision, "bfloat16" if training.precision == "bfloat16" else "float32"),
             ("training.micro_batch_size", training.micro_batch_size or training.batch_size, training.batch_size),
         ],
     }

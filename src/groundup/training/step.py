@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..errors import DivergedError
@@ -79,14 +80,19 @@ def take_step(
 def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
     """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar."""
     model, config = state.model, state.config
-    generator = None
-    if config.model.dropout > 0:
-        generator = derived_generator("dropout", config.training.seed, state.step, number, device=inputs.device)
+    generator = dropout_generator(state, inputs.device, number)
     with autocast(config.training.precision, inputs.device.type):
         if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss
             return state.parts.cross_entropy(model(inputs, generator=generator), targets)
         hidden = model.hidden(inputs, generator=generator)  # (B, T, C)
         return state.parts.head_loss(hidden, model.output_weight, targets, config.model.logit_soft_cap)
+
+
+def dropout_generator(state: TrainState, device: torch.device, number: int) -> torch.Generator | None:
+    """What one micro-batch draws its dropout from; None where there is none."""
+    if state.config.model.dropout == 0:
+        return None
+    return derived_generator("dropout", state.config.training.seed, state.step, number, device=device)
 
 
 def require_finite(loss: float, grad_norm: float, step: int) -> None:
@@ -105,9 +111,11 @@ def take_own_step(state: TrainState, inputs: Tensor, targets: Tensor, lr: float)
     """One step by somebody's own train_step, which does everything itself and keeps its own optimizer state."""
     precision = state.config.training.precision
 
+    generator = dropout_generator(state, state.device, 0)
+
     def forward(inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
         with autocast(precision, inputs.device.type):
-            return state.model(inputs)
+            return state.model(inputs, generator=generator)
 
     batch = (inputs.to(state.device), targets.to(state.device))
     max_norm = state.config.training.max_norm
