@@ -268,6 +268,23 @@ def test_a_timed_run_is_repeated_by_its_config_file(tmp_path: Path) -> None:
     assert state_id(tmp_path / "again", result.step) == state_id(tmp_path / "run", result.step)
 
 
+def test_a_timed_run_that_is_stopped_before_its_steps_are_known_goes_on(tmp_path: Path) -> None:
+    settings = [setting for setting in SMALL if not setting.startswith("training.steps")]
+    timed = load_config("first-gpt", [*settings, "training.seconds=0.5", "training.warmup_steps=20"])
+    for step in (3, 17, 19):
+        with pytest.raises(Interrupted):
+            train(timed, tmp_path / str(step), report=StopAt(step))
+        assert train(timed, tmp_path / str(step), resume=True).step > 20
+
+
+def test_a_refused_resume_leaves_the_status_as_it_was(tmp_path: Path) -> None:
+    train(config("training.steps=2"), tmp_path / "run")
+    before = (tmp_path / "run" / "status.json").read_bytes()
+    with pytest.raises(ConfigError):
+        train(config("training.steps=2", "training.max_lr=0.02"), tmp_path / "run", resume=True)
+    assert (tmp_path / "run" / "status.json").read_bytes() == before
+
+
 def test_bad_steps_are_left_out_where_that_is_allowed(tmp_path: Path) -> None:
     def cross_entropy(logits: torch.Tensor, targets: torch.Tensor, ignore_index: int = -100) -> torch.Tensor:
         calls.append(1)

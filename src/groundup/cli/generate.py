@@ -154,7 +154,14 @@ def run_n_best(
     from ..generation import beam_decode, before_stop, encode_prompt
 
     ids = encode_prompt(model, tokenizer, prompt, truncate_left=options["truncate_left"], report=Notes())
-    found = beam_decode(model, ids, strategy, max_tokens=options["max_tokens"], eos_id=tokenizer.end_of_text)
+    found = beam_decode(
+        model,
+        ids,
+        strategy,
+        max_tokens=options["max_tokens"],
+        eos_id=tokenizer.end_of_text,
+        vocab_size=tokenizer.vocab_size,
+    )
     texts: list[dict[str, Any]] = []
     for new, score in found:
         text = tokenizer.decode(token for token in new if token != tokenizer.end_of_text)

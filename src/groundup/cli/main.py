@@ -264,8 +264,8 @@ def kept(text: str, run_dir: Path | None) -> str:
     for folder in (run_dir / "debug" if run_dir else None, Path(tempfile.gettempdir()) / "groundup"):
         if folder is not None:
             try:
-                files.write_text(folder / name, text)
-            except (GroundupError, OSError):
+                files.write_text(folder / name, text.encode("utf-8", "backslashreplace").decode())
+            except (GroundupError, OSError, ValueError):
                 continue  # the place may be what is broken
             return str(folder / name)
     return "the traceback could not be written anywhere: run again with --debug"

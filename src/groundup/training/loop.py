@@ -126,7 +126,8 @@ class Loop:
         """Turn the time budget into a number of steps, once and for all, and write it into the run's config."""
         state, budget = self.state, self.state.config.training.seconds
         assert budget is not None
-        a_step = median(self._durations[CALIBRATION_STEPS // 4 :])  # the first ones set memory up and are slow
+        # The first ones set memory up and are slow; a run that was resumed just before has only a few.
+        a_step = median(self._durations[min(CALIBRATION_STEPS // 4, len(self._durations) - 1) :])
         state.total_steps = max(state.step, state.step + round((budget - self.seconds) / a_step))
         training = dataclasses.replace(state.config.training, steps=state.total_steps)
         state.config = dataclasses.replace(state.config, training=training)

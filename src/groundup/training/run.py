@@ -76,7 +76,6 @@ def train(
                 "a run is already here", where=str(path), fix="add --resume, or name another folder", code="RUN_EXISTS"
             )
         loop: Loop | None = None
-        run.write_status("running", 0)
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
                 loop = _prepare(run, config, parts, texts, device, report, stop)
@@ -86,7 +85,8 @@ def train(
                 raise _interrupted(run, loop) from None
             except BaseException as error:  # it goes on its way, but does not leave "running" behind
                 known = error if isinstance(error, GroundupError) else GroundupError(repr(error), code="BUG")
-                run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
+                if loop is not None or not run.exists:  # a request that was refused changes nothing about the run
+                    run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
                 raise
             finally:
                 if loop is not None:
@@ -109,6 +109,8 @@ def _prepare(
     begun = run.exists
     if begun:
         run.require_config(config)
+    else:
+        run.write_status("running", 0)
     report.phase("tokenizer")
     tokenizer = _tokenizer(run, config, texts)
     _check_vocabulary(tokenizer, config, report)
@@ -128,8 +130,9 @@ def _prepare(
             report.warn(difference)
         _go_on(loop)
     else:
-        run.begin(config, facts)
         tokenizer.save(run.path / "tokenizer")
+        run.begin(config, facts)  # writes run.json, which says that a run is here: last, so that all of it is
+    run.write_status("running", state.step)
     _announce(loop, parts, len(train_ids))
     return loop
 

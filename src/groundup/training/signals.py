@@ -78,8 +78,10 @@ class StopFlag:
                     return
 
     def _leave(self) -> None:
-        self._give_up()
-        os._exit(INTERRUPTED)  # no clean-up: a rename that is under way is finished by the kernel or not at all
+        try:
+            self._give_up()
+        finally:
+            os._exit(INTERRUPTED)  # no clean-up: a rename that is under way is finished by the kernel or not at all
 
     def check(self) -> None:
         """Raise Interrupted if somebody asked to stop."""
