@@ -18,16 +18,12 @@ from collections.abc import Callable
 import torch
 from nanogpt_peer import PeerTrainer
 
-from groundup.model import ModelConfig, Transformer
-from groundup.randomness import derived_generator
+from groundup.model import ModelConfig
 from groundup.text.batches import Windows
 from groundup.text.corpus import packaged
 from groundup.training import Parts, TrainConfig
 from groundup.training.config import DataSection, TrainingSection
-from groundup.training.flat_optimizer import FlatOptimizer
-from groundup.training.optimizers import make_optimizer
-from groundup.training.precision import LossScale
-from groundup.training.state import TrainState
+from groundup.training.state import new_state
 from groundup.training.step import take_step
 
 CONTEXT, BATCH = 64, 12
@@ -36,16 +32,14 @@ CONTEXT, BATCH = 64, 12
 def ours(data: torch.Tensor, bias: bool, fast: bool, precision: str = "float32") -> Callable[[], float]:
     """One step of groundup's own trainer, as the loop takes it."""
     model_config = ModelConfig(vocab_size=65, context_length=CONTEXT, n_layers=4, d_model=128, n_heads=4, bias=bias)
-    training = TrainingSection(steps=10**6, batch_size=BATCH, precision=precision)
+    parts = "fast" if fast else "plain"
+    training = TrainingSection(steps=10**6, batch_size=BATCH, precision=precision, parts=parts)
     config = TrainConfig(data=DataSection(tokenizer="characters"), model=model_config, training=training)
-    parts = Parts().fused() if fast else Parts()
-    model = Transformer(model_config, parts).init_weights(derived_generator("init", 1))
-    optimizer = make_optimizer(model.named_parameters())
-    state = TrainState(config, parts, model, FlatOptimizer(optimizer) if fast else optimizer, LossScale(scale=1.0))
+    state = new_state(config, Parts(), torch.device("cpu"))
     windows = Windows(data, CONTEXT, seed=1)
 
     def step() -> float:
-        inputs, targets = windows.batch(state.step, BATCH, parts.next_token_windows)
+        inputs, targets = windows.batch(state.step, BATCH)
         result = take_step(state, inputs, targets, 1e-3)
         state.step += 1
         return result.loss

@@ -246,11 +246,11 @@ TRAINING = [
     Call(lambda: precision.mixed_precision_linear(tensor("BTI"), tensor("OI")), precision.mixed_precision_linear),
     Call(lambda: optimizers.muon_orthogonalize(torch.randn(2, 3, 4)), optimizers.muon_orthogonalize, m=3, n=4),
     Call(lambda: flat("adamw", 1), flat_optimizer.FlatOptimizer, flat_optimizer.Segment),
-    Call(lambda: list(flat("muon", 2).segments[0].slices()), flat_optimizer.Segment.slices, m=3, n=4),
+    Call(lambda: list(flat("muon", 2).segments[0].stacks()), flat_optimizer.Segment.stacks, m=3, n=4),
     Call(book_step, train_step),
     Call(
         train_two_steps,
-        *(loop.Loop.learn, loop.held_out_bits, step.take_step, step.mean_loss),
+        *(loop.Loop.learn, loop.held_out_bits, step.take_library_step, step.mean_loss),
         **{"B": 4, "T": 16, "C": 24, "N": 128},
     ),
 ]

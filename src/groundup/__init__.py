@@ -74,6 +74,7 @@ reads in this order never meets anything unexplained.
     training.schedule           the learning rate, step by step
     training.clipping           no batch may throw the model far
     training.accumulation       a large batch on a small machine
+    training.side_by_side       each core takes a part of the batch
     training.precision          fewer bits where they are enough
     training.optimizers         from a gradient to a step
     training.flat_optimizer     the same, fast

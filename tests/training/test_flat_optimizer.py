@@ -19,11 +19,11 @@ def give_gradients(params: dict[str, Tensor], seed: int) -> None:
 
 @pytest.mark.parametrize("method", ["adamw", "muon"])
 @pytest.mark.parametrize("settings", [{}, MODERN])
-@pytest.mark.parametrize("size", [100, flat_optimizer.SLICE])
+@pytest.mark.parametrize("size", [100, flat_optimizer.STACK])
 def test_the_fused_step_equals_the_plain_one(
     method: str, settings: dict[str, object], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flat_optimizer, "SLICE", size)  # 100: slices that end in the middle of a parameter
+    monkeypatch.setattr(flat_optimizer, "STACK", size)  # 100: one matrix at a time
     plain = make_optimizer(small_model(**settings).named_parameters(), method, muon_lr_scale=3.0)
     flat = FlatOptimizer(make_optimizer(small_model(**settings).named_parameters(), method, muon_lr_scale=3.0))
     for step in range(5):

@@ -13,7 +13,7 @@ batch on one, two or four processes would train different models: so the sums ar
 With two processes the left half of the tree is grown by one and the right half by the other; the additions stay the
 same, and so does the result, to the last bit.
 
-Read next: `precision.py`.
+Read next: `side_by_side.py`.
 Source: Higham 1993, "The accuracy of floating point summation", on pairwise summation, whose error is smaller too.
 """
 

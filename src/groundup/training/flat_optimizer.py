@@ -3,13 +3,10 @@
 A small model has a hundred parameters, most of them short, and a step runs a dozen operations on each: more time goes
 into calling than into computing. A large model has the opposite trouble: each operation walks through memory that the
 one before has just walked through. Both go away when all parameters of one rule, their gradients and their moments lie
-in flat buffers, and the step is taken slice by slice, each as large as the processor's cache holds.
+in flat buffers. AdamW treats every number by itself, so that one kernel, in one pass over memory, steps a whole buffer.
+Muon takes several matrices of one shape as a stack, as many as the processor's cache holds.
 
     flat     |  wte  |    h.0.attn.w_q    |    h.0.mlp.w_up    | …     the model's parameters are views of it
-    slices   |            |            |            |            |
-
-`adamw_step` does not notice: it treats every number by itself. `muon_step` takes several matrices of one shape as a
-stack.
 
 Read next: `train_step.py`.
 """
@@ -21,11 +18,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from .optimizers import OptimizerState, Rule, adamw_step, muon_orthogonalize, muon_step, optimizer_step
 
-# Numbers in a slice: four float32 buffers of it fit into the caches of two cores, and a call has work for both.
-SLICE = 262_144
+# Numbers in a stack of matrices: four float32 buffers of it fit into the caches of two cores.
+STACK = 262_144
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,13 @@ class Segment:
             for param, view in zip(self.params, self.grad_views, strict=True):
                 param.grad = view
 
-    def slices(self) -> Iterator[tuple[Tensor, ...]]:
-        """The parameters, this step's gradients and the moments, slice by slice: vectors, or stacks of matrices."""
-        tensors = [self.param, self.grad, *self.moments]
-        size = SLICE if self.param.device.type == "cpu" else self.param.numel()  # on a GPU it is the calls that cost
-        if self.rule.method == "muon":
-            matrix = self.params[0]
-            tensors = [tensor.view(-1, *matrix.shape) for tensor in tensors]  # (…, m, n)
-            size = max(1, size // matrix.numel())
-        return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+    def stacks(self) -> Iterator[tuple[Tensor, ...]]:
+        """The matrices of Muon's parameters, this step's gradients and the momentum, a few at a time: (…, m, n)."""
+        matrix = self.params[0]
+        tensors = [tensor.view(-1, *matrix.shape) for tensor in (self.param, self.grad, *self.moments)]  # (…, m, n)
+        on_cpu = self.param.device.type == "cpu"  # on a GPU it is the calls that cost
+        n_matrices = max(1, STACK // matrix.numel()) if on_cpu else len(self.params)
+        return zip(*(tensor.split(n_matrices) for tensor in tensors), strict=True)
 
 
 class FlatOptimizer(OptimizerState):
@@ -109,11 +105,19 @@ def fused_optimizer_step(
     optimizer.step += 1
     for segment in optimizer.segments:
         rate, decay = lr * segment.rule.lr_scale, segment.rule.weight_decay
-        for tensors in segment.slices():
-            if segment.rule.method == "muon":
-                param, grad, buffer = tensors
-                momentum = optimizer.muon_momentum
-                muon_step(param, grad, buffer, rate, momentum, decay, muon_orthogonalize=muon_orthogonalize)
-            else:
-                param, grad, m, v = tensors
-                adamw_step(param, grad, m, v, optimizer.step, rate, optimizer.betas, weight_decay=decay)
+        if segment.rule.method == "adamw":
+            adamw_in_one_pass(segment, optimizer.step, rate, optimizer.betas)
+            continue
+        for param, grad, buffer in segment.stacks():
+            momentum = optimizer.muon_momentum
+            muon_step(param, grad, buffer, rate, momentum, decay, muon_orthogonalize=muon_orthogonalize)
+
+
+def adamw_in_one_pass(segment: Segment, step: int, lr: float, betas: tuple[float, float], eps: float = 1e-8) -> None:
+    """`adamw_step` on a whole flat buffer, by torch's kernel, which reads and writes every number once."""
+    m, v = segment.moments
+    done = torch.tensor(float(step - 1), device=segment.param.device)  # the kernel counts this step itself
+    adamw(
+        [segment.param], [segment.grad], [m], [v], [], [done], fused=True, amsgrad=False, maximize=False,
+        lr=lr, beta1=betas[0], beta2=betas[1], eps=eps, weight_decay=segment.rule.weight_decay,
+    )  # fmt: skip

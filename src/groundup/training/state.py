@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, cast
 
 import torch
@@ -25,6 +26,7 @@ from .flat_optimizer import FlatOptimizer, fused_optimizer_step
 from .optimizers import OptimizerState, make_optimizer
 from .parts import Parts
 from .precision import LossScale
+from .side_by_side import MOST_PARAMETERS, accumulate_side_by_side
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -38,6 +40,7 @@ class TrainState:
     model: Transformer
     optimizer: OptimizerState
     loss_scale: LossScale
+    n_cores: int = 1  # that take a part of each batch by themselves
     step: int = 0  # steps done
     tokens: int = 0  # targets that a step has learned from
     total_steps: int | None = None  # None until a time budget has been turned into a number of steps
@@ -61,6 +64,9 @@ def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainS
     training = config.training
     parts = parts.fused() if training.parts == "fast" else parts
     model = Transformer(config.model, parts).init_weights(derived_generator("init", training.seed)).to(device)
+    n_cores = cores_side_by_side(config, parts, model)
+    if n_cores > 1:
+        parts = parts.with_functions(accumulate_gradients=partial(accumulate_side_by_side, n_cores=n_cores))
     if training.compile:
         model.hidden = torch.compile(model.hidden)
     optimizer = make_optimizer(
@@ -74,7 +80,18 @@ def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainS
     if parts.chosen["optimizer_step"] is fused_optimizer_step:
         optimizer = FlatOptimizer(optimizer)
     scale = LossScale() if training.precision == "float16" else LossScale(scale=1.0)
-    return TrainState(config, parts, model, optimizer, scale, total_steps=training.steps)
+    return TrainState(config, parts, model, optimizer, scale, n_cores, total_steps=training.steps)
+
+
+def cores_side_by_side(config: TrainConfig, parts: Parts, model: Transformer) -> int:
+    """How many cores take a part of each batch by themselves; 1 where all of them work on one operation."""
+    training, device = config.training, model.wte.device.type
+    n_parameters = sum(parameter.numel() for parameter in model.parameters())
+    is_fit = device == "cpu" and n_parameters <= MOST_PARAMETERS and training.precision != "float16"
+    # Own functions may not bear being called by two threads; dropout draws its numbers for a whole micro-batch.
+    if training.parts != "fast" or not is_fit or parts.own or training.compile or config.model.dropout > 0:
+        return 1
+    return min(torch.get_num_threads(), training.micro_batch_size or training.batch_size)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,7 @@ from ..errors import DivergedError
 from ..randomness import derived_generator
 from .loss import IGNORED
 from .precision import autocast
+from .side_by_side import one_core
 from .state import TrainState
 
 
@@ -45,8 +47,16 @@ def take_step(
     """
     if "train_step" in state.parts.own:
         return take_own_step(state, inputs, targets, lr)
+    with one_core() if state.n_cores > 1 else nullcontext():
+        return take_library_step(state, inputs, targets, lr, check)
+
+
+def take_library_step(
+    state: TrainState, inputs: Tensor, targets: Tensor, lr: float, check: Callable[[], None]
+) -> StepReport:
+    """The library's step: micro-batch after micro-batch, or several side by side."""
     training, parts, params = state.config.training, state.parts, list(state.model.parameters())
-    size = training.micro_batch_size or len(inputs)
+    size = math.ceil((training.micro_batch_size or len(inputs)) / state.n_cores)
     micro_batches = list(enumerate(zip(inputs.split(size), targets.split(size), strict=True)))
 
     def loss_of(micro_batch: tuple[int, tuple[Tensor, Tensor]]) -> tuple[Tensor, int]:
