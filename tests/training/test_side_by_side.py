@@ -102,6 +102,8 @@ def test_two_cores_train_the_same_model_twice_and_nearly_that_of_one(settings: d
     tolerance = 5e-3 if "precision" in settings else 1e-4
     for name, value in one.items():
         assert two[name].equal(again[name])
+        if name.endswith("b_k"):  # it shifts all scores of a query alike: its gradient is 0 but for rounding
+            continue
         assert (two[name] - value).norm() <= tolerance * value.norm() + 1e-6, name
 
 

@@ -62,9 +62,10 @@ class TrainState:
 def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainState:
     """The state before the first step: first weights drawn from the seed, an optimizer that remembers nothing."""
     training = config.training
+    is_own = bool(parts.own)
     parts = parts.fused() if training.parts == "fast" else parts
     model = Transformer(config.model, parts).init_weights(derived_generator("init", training.seed)).to(device)
-    n_cores = cores_side_by_side(config, parts, model)
+    n_cores = 1 if is_own else cores_side_by_side(config, model)  # own functions may not bear two threads at once
     if n_cores > 1:
         parts = parts.with_functions(accumulate_gradients=partial(accumulate_side_by_side, n_cores=n_cores))
     if training.compile:
@@ -83,13 +84,13 @@ def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainS
     return TrainState(config, parts, model, optimizer, scale, n_cores, total_steps=training.steps)
 
 
-def cores_side_by_side(config: TrainConfig, parts: Parts, model: Transformer) -> int:
+def cores_side_by_side(config: TrainConfig, model: Transformer) -> int:
     """How many cores take a part of each batch by themselves; 1 where all of them work on one operation."""
     training, device = config.training, model.wte.device.type
     n_parameters = sum(parameter.numel() for parameter in model.parameters())
     is_fit = device == "cpu" and n_parameters <= MOST_PARAMETERS and training.precision != "float16"
-    # Own functions may not bear being called by two threads; dropout draws its numbers for a whole micro-batch.
-    if training.parts != "fast" or not is_fit or parts.own or training.compile or config.model.dropout > 0:
+    # Dropout draws its numbers for a whole micro-batch: with another number of cores it would draw others.
+    if training.parts != "fast" or not is_fit or training.compile or config.model.dropout > 0:
         return 1
     return min(torch.get_num_threads(), training.micro_batch_size or training.batch_size)
 
