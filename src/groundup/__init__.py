@@ -90,6 +90,12 @@ reads in this order never meets anything unexplained.
     training.run                from a config to a trained model
     training                    (the chapter)
 
+    insight.findings            everything that a doctor can say
+    insight.evidence            reading what may be damaged
+    insight.learning            what the curve tells
+    insight.doctor              what ails a run
+    insight                     (the chapter)
+
     cli.terminal                words and colours on a screen
     cli.language                English or Chinese
     cli.groups                  commands that help
@@ -101,6 +107,7 @@ reads in this order never meets anything unexplained.
     cli.generate                groundup generate
     cli.evaluate                groundup eval
     cli.export                  groundup export
+    cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement
     cli.bench                   groundup bench
     cli                         (the chapter)
