@@ -78,7 +78,8 @@ reads in this order never meets anything unexplained.
     training.optimizers         from a gradient to a step
     training.flat_optimizer     the same, fast
     training.train_step         the book's step
-    training.parts              all parts in one record; a learner's folder
+    training.parts_folder       a folder of somebody's own parts
+    training.parts              all parts in one record
     training.data               the texts of a run
     training.state              all that a resume needs
     training.step               one step

@@ -52,7 +52,7 @@ def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tok
 
 
 def check_parts(parts: Parts, model: ModelConfig, where: str, report: Report) -> None:
-    """Raise ConfigError PARTS where an own part contradicts the model, and say which own parts there are."""
+    """Raise ConfigError PARTS where an own part contradicts the model; say which there are, and what looks odd."""
     from ..training import TrainConfig
     from ..training.config import DataSection
 
@@ -62,3 +62,5 @@ def check_parts(parts: Parts, model: ModelConfig, where: str, report: Report) ->
     report.note(f"own parts: {', '.join(sorted(used)) or 'none'}")
     if parts.lent:
         report.note(f"lent parts: {', '.join(sorted(parts.lent))}")
+    for sentence in parts.suspects:
+        report.note(sentence)

@@ -190,14 +190,8 @@ def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
         report.note(
             f"{state.total_steps} steps are no more than {config.training.warmup_steps} of warm-up: the rate only rises"
         )
-    used = parts.own - parts.not_used(config)
-    for what, names in (
-        ("own parts", used),
-        ("lent parts", parts.lent),
-        ("not used with this config", parts.not_used(config)),
-    ):
-        if names:
-            report.note(f"{what}: {', '.join(sorted(names))}")
+    for sentence in parts.news(config):
+        report.note(sentence)
     report.started(
         {
             "run_dir": str(loop.run_directory.path),
