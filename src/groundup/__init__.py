@@ -81,6 +81,7 @@ reads in this order never meets anything unexplained.
     training.parts_folder       a folder of somebody's own parts
     training.parts              all parts in one record
     training.data               the texts of a run
+    training.memory             whether a run fits
     training.state              all that a resume needs
     training.step               one step
     training.run_directory      a run's folder
