@@ -48,6 +48,12 @@ def test_a_loss_that_is_no_number_is_seen_and_nothing_else_said(value: float) ->
     assert (finding.id, finding.values["step"]) == ("loss-nonfinite", 301)
 
 
+def test_a_line_without_a_loss_is_one_whose_loss_was_no_number() -> None:
+    rows = curve(falling)
+    del rows[300]["loss"], rows[300]["grad_norm"]
+    assert found(rows) == ["loss-nonfinite"]
+
+
 def test_an_overflow_of_float16_is_its_way_of_working() -> None:
     rows = curve(falling)
     for row in rows:

@@ -282,7 +282,7 @@ class Visit:
                 name = "interrupted" if status.get("saved") else "interrupted-unsaved"
                 self.find(name, step=step, **self._ways())
             case "failed":
-                error = {key: str(text_of(status.get("error"), key)) for key in ("code", "what", "where", "fix")}
+                error = {key: str(text_of(status.get("error"), key) or "–") for key in ("code", "what", "where", "fix")}
                 name = "failed-outside" if error["code"] in OUTSIDE else "failed"
                 error["error"] = error.pop("what")
                 self.find(name, step=step, **error, **self._ways())

@@ -168,7 +168,7 @@ AILMENTS: dict[str, Ailment] = {
         cure="put the old tokenizer/tokenizer.json back: with another one the model reads other words",
     ),
     "metrics-damaged": Ailment(
-        "fault",
+        "note",
         what="metrics.jsonl has lines that cannot be read",
         evidence="{n} of {lines} lines, the first of them line {line}",
         cause="the disk, or a hand other than groundup's, changed it",

@@ -25,6 +25,8 @@ STILL = 0.02  # of the first loss
 
 def signs(rows: Sequence[Row], max_norm: float | None) -> Iterator[Finding]:
     """The findings of a curve. rows: the lines of metrics.jsonl; max_norm: training.max_norm, where it is known."""
+    # JSON has no nan: a number that was none may be missing from its line.
+    rows = [{"loss": math.nan, "grad_norm": math.nan, **row} for row in rows]
     # In float16 a step may overflow: it is left out, its scale is halved, and the line says so.
     rows = [row for row in rows if "loss_scale" not in row or all(map(math.isfinite, (row["loss"], row["grad_norm"])))]
     bad = next((row for row in rows if not math.isfinite(row["loss"])), None)
