@@ -14,6 +14,7 @@ import click
 
 from groundup.cli.language import paragraphs
 from groundup.cli.main import COMMANDS, groundup
+from groundup.insight.findings import AILMENTS
 
 TINY = [
     *("--set", "data.corpus=the-verdict"),
@@ -59,6 +60,8 @@ def msgids() -> set[str]:
     found = {what for _address, what in COMMANDS.values()} | CLICK
     for path in CLI.glob("*.py"):
         found |= set(marked(ast.parse(path.read_text("utf-8"))))
+    for ailment in AILMENTS.values():
+        found |= {ailment.what, ailment.evidence, ailment.cause, ailment.cure}
     commands = [groundup]
     for address, _what in COMMANDS.values():
         module, _colon, name = address.partition(":")

@@ -93,6 +93,7 @@ BAD_VALUES = [
     ("checkpoint.keep=0", "at least 1"),
     ("data.train=[1, 2]", "text"),
     ("data.shuffle=maybe", "true or false"),
+    ("data.train=\udcff.txt", "UTF-8"),
 ]
 
 BAD_KEYS = [
@@ -330,4 +331,4 @@ def test_a_file_of_exactly_the_limit_is_read(tmp_path: Path) -> None:
 def test_a_folder_or_a_pipe_is_no_config_and_nothing_waits_for_it(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     for path in (tmp_path, tmp_path / "pipe.toml"):
-        assert refusal(read_toml, path).code == "PATH"
+        assert refusal(read_toml, path).code == "PATH_KIND"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import pytest
 from hypothesis import given
@@ -72,3 +73,9 @@ def test_quoted_input_shows_control_characters_and_leaves_words_alone() -> None:
     assert quoted("a\x1b]0;title\x07\nb") == "a\\x1b]0;title\\x07\\nb"
     assert quoted("\udcff") == "\\udcff"
     assert quoted("x" * 300) == "x" * 199 + "…"
+
+
+def test_bytes_of_a_path_that_are_no_utf8_are_written_out_so_that_any_file_takes_the_error() -> None:
+    error = GroundupError("cannot read \udcff.txt", where="runs/\udcff", fix="rename \udcff")
+    assert (error.what, error.where, error.fix) == ("cannot read \\udcff.txt", "runs/\\udcff", "rename \\udcff")
+    json.dumps(error.as_json(), ensure_ascii=False).encode("utf-8")

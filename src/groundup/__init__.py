@@ -79,8 +79,10 @@ reads in this order never meets anything unexplained.
     training.optimizers         from a gradient to a step
     training.flat_optimizer     the same, fast
     training.train_step         the book's step
-    training.parts              all parts in one record; a learner's folder
+    training.parts_folder       a folder of somebody's own parts
+    training.parts              all parts in one record
     training.data               the texts of a run
+    training.memory             whether a run fits
     training.state              all that a resume needs
     training.step               one step
     training.run_directory      a run's folder
@@ -90,6 +92,12 @@ reads in this order never meets anything unexplained.
     training.curve              the picture of a run
     training.run                from a config to a trained model
     training                    (the chapter)
+
+    insight.findings            everything that a doctor can say
+    insight.evidence            reading what may be damaged
+    insight.learning            what the curve tells
+    insight.doctor              what ails a run
+    insight                     (the chapter)
 
     cli.terminal                words and colours on a screen
     cli.language                English or Chinese
@@ -102,6 +110,7 @@ reads in this order never meets anything unexplained.
     cli.generate                groundup generate
     cli.evaluate                groundup eval
     cli.export                  groundup export
+    cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement
     cli.bench                   groundup bench
     cli                         (the chapter)

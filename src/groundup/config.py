@@ -63,7 +63,8 @@ def read_toml(path: Path) -> Table:
     try:
         if not path.is_file():
             kind = "is a folder" if path.is_dir() else "is no ordinary file" if path.exists() else "does not exist"
-            raise ConfigError(f"{quoted(str(path))} {kind}", fix="name a TOML file or a preset", code="PATH")
+            code = "PATH_KIND" if path.exists() else "PATH"
+            raise ConfigError(f"{quoted(str(path))} {kind}", fix="name a TOML file or a preset", code=code)
         if path.stat().st_size > MAX_BYTES:
             raise ConfigError("the config is larger than 1 MiB", where=str(path), code="CFG_PARSE", status=3)
         return parse_toml(path.read_bytes().decode("utf-8"), str(path))
@@ -140,9 +141,16 @@ def build(kind: type[T], tables: Mapping[str, object], where: str) -> T:
         if not isinstance(table, Mapping):
             faults.append(f"{section} is {_shown(table)}: write it as a table, [{section}] with its keys below")
             continue
-        values = _section_values(hints[section], section, typing.cast(Mapping[str, object], table), unknown, faults)
-        if values is not None:
-            _make(hints[section], values, sections, section, faults)
+        values, wrong = _section_values(hints[section], section, typing.cast(Mapping[str, object], table), unknown)
+        faults += wrong.values()
+        made: Table = {}
+        if not wrong.keys() - table.keys():  # with a required key missing nothing can be made
+            # The other values of a section with a wrong one are looked at all the same, but for what depends on it.
+            found: list[str] = []
+            _make(hints[section], values, made, section, found)
+            faults += [fault for fault in found if not any(f"{section}.{key}" in fault for key in wrong)]
+        if not wrong:
+            sections |= made
     whole: dict[str, object] = {}
     if len(sections) == len(fields):
         _make(kind, sections, whole, "config", faults)
@@ -159,26 +167,27 @@ def _make(kind: typing.Any, values: Table, into: dict[str, object], name: str, f
 
 
 def _section_values(
-    kind: typing.Any, section: str, table: Mapping[str, object], unknown: list[str], faults: list[str]
-) -> dict[str, object] | None:
-    """The section's keyword arguments; None when one of them has the wrong type or is missing."""
+    kind: typing.Any, section: str, table: Mapping[str, object], unknown: list[str]
+) -> tuple[Table, dict[str, str]]:
+    """(the section's keyword arguments, what is wrong with each key that has a value of a wrong type or none)."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     hints = typing.get_type_hints(kind)
-    values: dict[str, object] = {}
-    n_faults = len(faults)
+    values: Table = {}
+    wrong: dict[str, str] = {}
     for key, value in table.items():
         if key not in fields:
             unknown.append(f"{section}.{key}")
             continue
         converted, fault = convert(value, hints[key])
-        values[key] = converted
         if fault:
-            faults.append(f"{section}.{key} is {_shown(value)}: {fault}")
+            wrong[key] = f"{section}.{key} is {_shown(value)}: {fault}"
+        else:
+            values[key] = converted
     for key, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if required and key not in values:
-            faults.append(f"{section}.{key} is missing: set it in the TOML file or with --set {section}.{key}=…")
-    return None if len(faults) > n_faults else values
+        if required and key not in table:
+            wrong[key] = f"{section}.{key} is missing: set it in the TOML file or with --set {section}.{key}=…"
+    return values, wrong
 
 
 def convert(value: object, hint: object) -> tuple[object, str]:
@@ -200,9 +209,16 @@ def convert(value: object, hint: object) -> tuple[object, str]:
         return (float(value), "") if is_finite else (value, "use a finite number")
     if hint is int and isinstance(value, float) and value.is_integer():  # 1e4 is how people write ten thousand
         return int(value), ""
+    if hint is str and isinstance(value, str) and not _is_unicode(value):
+        return value, "use text in UTF-8: a config file can hold nothing else"
     wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     right = type(value) is hint
     return value, "" if right else f"use {wanted.get(typing.cast(type, hint), str(hint))}"
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half characters, as a path has whose bytes are no UTF-8."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def raise_problems(unknown: Sequence[str], faults: Sequence[str], where: str) -> None:

@@ -27,6 +27,7 @@ class GroundupError(Exception):
     status = COULD_NOT
 
     def __init__(self, what: str, *, where: str = "", fix: str = "", code: str = "", status: int | None = None) -> None:
+        what, where, fix = (_encodable(text) for text in (what, where, fix))
         super().__init__(what)
         self.what = what
         self.where = where
@@ -107,6 +108,11 @@ class Interrupted(GroundupError):
 
     code = "INTERRUPTED"
     status = INTERRUPTED
+
+
+def _encodable(text: str) -> str:
+    r"""The text with bytes of a path that are no UTF-8 written out (`\udcff`), so that any file and screen takes it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def quoted(text: str, limit: int = 200) -> str:

@@ -184,7 +184,9 @@ def storage_error(error: OSError, path: Path) -> StorageError:
             fix="choose a folder that you may write to",
             code="READ_ONLY",
         )
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError("the name is too long", where=str(path), fix="choose a shorter one", code="PATH", status=2)
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
         return StorageError(
             "a file stands where a folder is needed",
             where=str(path),

@@ -145,16 +145,28 @@ def test_a_run_is_named_after_what_it_trains() -> None:
     assert run_name("runs/shakespeare-007/config.toml") == "shakespeare"
 
 
-@pytest.mark.parametrize(
-    "source",
-    ["def layer_norm(x):\n    return x\n", "def layer_norm(x, weight, bias, eps=1e-5):\n    return x[..., :3]\n"],
-    ids=["other arguments", "another shape"],
-)
-def test_an_own_part_that_takes_or_gives_something_else_is_no_bug_of_ours(
-    source: str, tmp_path: Path, groundup: Run
-) -> None:
-    (tmp_path / "mine.py").write_text(source)
+def test_an_own_part_that_gives_something_else_is_no_bug_of_ours(tmp_path: Path, groundup: Run) -> None:
+    (tmp_path / "mine.py").write_text("def layer_norm(x, weight, bias, eps=1e-5):\n    return x[..., :3]\n")
     shown = groundup("train", "first-gpt", "--parts", tmp_path, "--run-dir", tmp_path / "run", *TINY)
     assert shown.status == 2
     assert "with your own layer_norm it broke" in shown.err and "[PARTS]" in shown.err
     assert "report this" not in shown.err
+
+
+def test_an_own_part_that_takes_other_arguments_is_refused_before_the_run_begins(tmp_path: Path, groundup: Run) -> None:
+    (tmp_path / "mine.py").write_text("\ndef layer_norm(x):\n    return x\n")
+    shown = groundup("train", "first-gpt", "--parts", tmp_path, "--run-dir", tmp_path / "run", *TINY)
+    assert (shown.status, (tmp_path / "run").exists()) == (2, False)
+    assert shown.err.splitlines() == [
+        "error: your layer_norm takes (x): too many positional arguments [PARTS]",
+        f"  where: {tmp_path / 'mine.py'} line 2",
+        "  fix:   let it take layer_norm(x, weight, bias=None, eps=1e-05)",
+    ]
+
+
+def test_a_name_that_is_nearly_a_part_s_is_spoken_of(tmp_path: Path, groundup: Run) -> None:
+    (tmp_path / "mine.py").write_text("def sofmax(x, dim=-1):\n    return x\n")
+    shown = groundup("train", "first-gpt", "--parts", tmp_path, "--run-dir", tmp_path / "run", *TINY)
+    assert shown.status == 0
+    assert f"there is no part in {tmp_path}\n" in shown.out
+    assert f"sofmax ({tmp_path / 'mine.py'} line 1) is not the name of a part: did you mean softmax?" in shown.out

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import sys
 from pathlib import Path
 
 import pytest
+from command_line import TINY
 
 from groundup.cli.main import Session
 from groundup.cli.view import LiveView, PlainView, RunView, view_for
+from groundup.errors import GroundupError
+from groundup.training import load_config, train
 
 FACTS = {
     "run_dir": "runs/first-gpt-001",
@@ -94,3 +100,41 @@ def test_pipes_and_programs_get_plain_lines() -> None:
     assert isinstance(view_for(Session(), as_json=False), PlainView)  # under pytest stdout is no terminal
     view = view_for(Session(), as_json=True)
     assert isinstance(view, PlainView) and view.err
+
+
+class Gone(io.StringIO):
+    """A stream whose reader has left, or whose disk is full."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+    def write(self, text: str) -> int:
+        raise OSError(self.number, "gone")
+
+    def fileno(self) -> int:
+        raise io.UnsupportedOperation
+
+
+SETTINGS = [word for word in TINY if word != "--set"]
+
+
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("kind", [PlainView, LiveView])
+def test_a_reader_that_leaves_ends_no_training(
+    kind: type[RunView], number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone(number))
+    with kind(Session()) as view:
+        result = train(load_config("first-gpt", SETTINGS), tmp_path / "run", report=view)
+    assert (result.step, view.is_heard) == (4, False)
+    assert '"done"' in (tmp_path / "run" / "status.json").read_text()
+
+
+def test_teeth_a_view_that_passes_the_error_on_ends_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Gone(errno.EPIPE))
+    monkeypatch.setattr(RunView, "show", lambda _self, write: write())
+    with pytest.raises((OSError, GroundupError)):
+        train(load_config("first-gpt", SETTINGS), tmp_path / "run", report=PlainView(Session()))

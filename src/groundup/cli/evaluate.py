@@ -17,8 +17,9 @@ from .terminal import say, say_json, table
 @click.option(
     "--text", "paths", multiple=True, type=Path, metavar="FILE", help="Measure on this text; may be repeated."
 )
+@click.option("--parts", "folder", type=Path, metavar="DIR", help="Run the model on your own parts.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
-def evaluate(model: str, paths: tuple[Path, ...], as_json: bool) -> int:
+def evaluate(model: str, paths: tuple[Path, ...], folder: Path | None, as_json: bool) -> int:
     """Measure a model on a text: bits per byte and perplexity.
 
     MODEL is a run directory, one of its checkpoints, or a folder in Hugging Face's layout. Without --text a run is
@@ -28,7 +29,7 @@ def evaluate(model: str, paths: tuple[Path, ...], as_json: bool) -> int:
     from ..text.corpus import read_documents
 
     documents = [document for path in paths for document in read_documents(path)] if paths else held_out(Path(model))
-    transformer, tokenizer = open_model(model)
+    transformer, tokenizer = open_model(model, folder)
     documents = [document for document in documents if len(tokenizer.encode(document)) > 1]
     if not documents:
         raise DataError("no text has two tokens or more", fix="measure on a longer text", code="DATA_SHORT")

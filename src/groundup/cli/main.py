@@ -27,7 +27,7 @@ from .. import __version__
 from ..errors import COULD_NOT, INTERRUPTED, ConfigError, GroundupError, quoted
 from .groups import Group
 from .language import choose_language, taken_from, translated, use_language
-from .terminal import allow_every_character, indented, say, say_json, styled, width
+from .terminal import fall_silent, indented, open_streams, say_json, say_last, styled, visible, width
 
 # In the order in which one meets them: name, address, what it does.
 COMMANDS = {
@@ -36,9 +36,10 @@ COMMANDS = {
     "generate": ("groundup.cli.generate:generate", "let a trained model write"),
     "eval": ("groundup.cli.evaluate:evaluate", "measure a model on a text: bits per byte, perplexity"),
     "export": ("groundup.cli.export:export", "write a model in the form that transformers, vLLM and llama.cpp read"),
+    "doctor": ("groundup.cli.doctor:doctor", "find out what ails a run, and what to do about it"),
     "bench": ("groundup.cli.bench:bench", "measure speed: training, decoding, the tokenizer"),
 }
-OLDEST_TORCH = (2, 10)
+OLDEST_PYTHON, OLDEST_TORCH = (3, 11), (2, 10)
 
 
 @dataclass
@@ -85,15 +86,33 @@ def groundup() -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    allow_every_character()
+    if words is None:
+        speak_utf8()
+    open_streams()
     try:
         status = answer(list(sys.argv[1:] if words is None else words))
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # The reader has had enough (`groundup … | head`). Python would complain when it flushes stdout at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fall_silent(sys.stdout)  # the reader has had enough: `groundup … | head`
         return 0
+    except OSError as error:  # what was still waiting to be written could not be
+        fall_silent(sys.stdout)
+        told = as_told(error, Session())
+        tell(told, as_json=False)
+        return told.status
+
+
+def speak_utf8() -> None:
+    """Begin again in Python's UTF-8 mode where the locale has another encoding: paths and texts are UTF-8 everywhere.
+
+    What goes to the terminal stays in the encoding that the terminal is known to have.
+    """
+    if sys.getfilesystemencoding() == "utf-8" or sys.flags.utf8_mode or os.name == "nt":
+        return
+    if sys.stdout is not None:
+        os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
+    os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def answer(words: list[str]) -> int:
@@ -109,12 +128,20 @@ def answer(words: list[str]) -> int:
     except BaseException as error:
         told = as_told(error, session)
         if "--debug" in words:
-            say(traced(error), err=True)
-        if "--json" in words:
-            say_json({"error": told.as_json()})
-        else:
-            say(as_text(told), err=True)
+            say_last(traced(error))
+        tell(told, as_json="--json" in words)
         return told.status
+
+
+def tell(error: GroundupError, as_json: bool) -> None:
+    """Say an error to people, or to a program; the exit status counts, whether anybody reads this or not."""
+    if not as_json:
+        say_last(as_text(error))
+        return
+    try:
+        say_json({"error": error.as_json()})
+    except OSError:
+        fall_silent(sys.stdout)
 
 
 def run(words: list[str], session: Session) -> int:
@@ -129,14 +156,16 @@ def run(words: list[str], session: Session) -> int:
 
 def as_text(error: GroundupError) -> str:
     """An error as people read it: what was wrong, where, and what to do."""
-    first = f"{error.what} [{error.code}]"
+    first = f"{visible(error.what)} [{error.code}]"
     if error.status != INTERRUPTED:
         first = f"{styled(_('error:'), sys.stderr, fg='red', bold=True)} {first}"
     lines = [first]
     for label, text in ((_("where:"), error.where), (_("fix:"), error.fix)):
         if text:
             margin = max(width(_("where:")), width(_("fix:")))
-            shown = indented("\n".join(line.strip() for line in text.splitlines()), " " * (margin + 3)).lstrip()
+            shown = indented(
+                "\n".join(line.strip() for line in visible(text).splitlines()), " " * (margin + 3)
+            ).lstrip()
             lines.append(f"  {styled(label, sys.stderr, bold=True)}{' ' * (margin - width(label))} {shown}")
     return "\n".join(lines)
 
@@ -153,10 +182,18 @@ def as_told(error: BaseException, session: Session) -> GroundupError:
             return usage_error(error, session)
         case KeyboardInterrupt():
             return GroundupError("stopped", code="INTERRUPTED", status=INTERRUPTED)
+        case OSError(errno=errno.ENOSPC | errno.EFBIG | errno.EIO, filename=None):
+            return GroundupError(
+                f"standard output cannot be written: {error.strerror}",
+                fix="free some space where it goes, or send it somewhere else",
+                code="DISK_FULL",
+            )
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EROFS | errno.EACCES | errno.EPERM):
             from ..files import storage_error
 
             return storage_error(error, Path(error.filename or "standard output"))
+        case FileNotFoundError(filename=None) if "temporary directory" in str(error):
+            return no_temporary_folder(error)
         case _ if is_out_of_memory(error):
             return GroundupError(
                 "there is not enough memory",
@@ -166,6 +203,16 @@ def as_told(error: BaseException, session: Session) -> GroundupError:
             )
         case _:
             return own_part_error(error, session) or bug(error, session)
+
+
+def no_temporary_folder(error: OSError) -> GroundupError:
+    """The error for a machine on which no temporary file can be written."""
+    return GroundupError(
+        "there is no folder for temporary files",
+        where=quoted(str(error)),
+        fix="set TMPDIR to a folder that you may write to",
+        code="TMPDIR",
+    )
 
 
 def usage_error(error: click.UsageError, session: Session) -> ConfigError:
@@ -261,20 +308,28 @@ def kept(text: str, run_dir: Path | None) -> str:
     from .. import files
 
     name = f"traceback-{time.strftime('%Y%m%d-%H%M%S')}.txt"
-    for folder in (run_dir / "debug" if run_dir else None, Path(tempfile.gettempdir()) / "groundup"):
-        if folder is not None:
-            try:
-                files.write_text(folder / name, text.encode("utf-8", "backslashreplace").decode())
-            except (GroundupError, OSError, ValueError):
-                continue  # the place may be what is broken
-            return str(folder / name)
+    for is_temporary in (False, True) if run_dir else (True,):
+        try:  # the place may be what is broken
+            folder = Path(tempfile.gettempdir()) / "groundup" if is_temporary else Path(run_dir or "") / "debug"
+            files.write_text(folder / name, text.encode("utf-8", "backslashreplace").decode())
+        except (GroundupError, OSError, ValueError):
+            continue
+        return str(folder / name)
     return "the traceback could not be written anywhere: run again with --debug"
 
 
 def require_versions() -> None:
-    """Raise ConfigError VERSION for a torch that is missing or too old, before anything of it is used."""
+    """Raise ConfigError VERSION for a Python or torch that is missing or too old, before anything of it is used."""
     from importlib import metadata
 
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        raise ConfigError(
+            f"Python {'.'.join(map(str, sys.version_info[:3]))} is too old",
+            where=sys.executable,
+            fix=f"use Python {'.'.join(map(str, OLDEST_PYTHON))} or newer",
+            code="VERSION",
+            status=COULD_NOT,
+        )
     try:
         found = metadata.version("torch")
     except metadata.PackageNotFoundError:

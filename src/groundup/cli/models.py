@@ -46,19 +46,21 @@ def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tok
     if folder is not None:
         parts = Parts.from_folder(folder)
         click.get_current_context().obj.own_parts = tuple(sorted(parts.own))
-        check_parts(parts, read_model_config(where), where, notes)
+        check_parts(parts, read_model_config(where), notes)
     tokenizer = load_tokenizer(where)
     return load(where, device=choose_device("auto"), parts=parts.fused(), report=notes), tokenizer
 
 
-def check_parts(parts: Parts, model: ModelConfig, where: str, report: Report) -> None:
-    """Raise ConfigError PARTS where an own part contradicts the model, and say which own parts there are."""
+def check_parts(parts: Parts, model: ModelConfig, report: Report) -> None:
+    """Raise ConfigError PARTS where an own part contradicts the model; say which there are, and what looks odd."""
     from ..training import TrainConfig
     from ..training.config import DataSection
 
-    config = TrainConfig(model=model, data=DataSection(tokenizer=where))
+    config = TrainConfig(model=model, data=DataSection(tokenizer="the model's own"))
     parts.check(config)
     used = parts.own - parts.not_used(config)
     report.note(f"own parts: {', '.join(sorted(used)) or 'none'}")
     if parts.lent:
         report.note(f"lent parts: {', '.join(sorted(parts.lent))}")
+    for sentence in parts.suspects:
+        report.note(sentence)

@@ -44,6 +44,21 @@ def say(text: str = "", *, err: bool = False, newline: bool = True) -> None:
     click.echo(text, file=stream, nl=newline, color=has_colour(stream))
 
 
+def fall_silent(stream: TextIO) -> None:
+    """Nobody reads this stream, or its disk is full: what is written to it, and waits to be, is lost from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def say_last(text: str) -> None:
+    """Write to stderr what there is to say at the end; the exit status counts, whether anybody reads this or not."""
+    try:
+        say(text, err=True)
+    except OSError:
+        fall_silent(sys.stderr)
+
+
 def say_json(value: object) -> None:
     """One line of JSON on stdout, in ASCII: every program can read it, whatever the locale."""
     click.echo(json.dumps(value))
@@ -123,8 +138,17 @@ def read_stdin() -> str:
         ) from error
 
 
-def allow_every_character() -> None:
-    """A terminal whose locale lacks a character shows its number instead of ending the program."""
+def open_streams() -> None:
+    """Have all three standard streams open: where the caller closed one (`>&-`), what goes there is lost.
+
+    Otherwise the next file that is opened would take its number, and a library's message would land in that file. A
+    terminal whose locale lacks a character shows its number instead of ending the program.
+    """
+    names = ("stdin", "stdout", "stderr")
+    while (free := os.open(os.devnull, os.O_RDWR)) < len(names):  # the lowest number that is not in use
+        if getattr(sys, names[free]) is None:
+            setattr(sys, names[free], os.fdopen(free, "w" if free else "r", encoding="utf-8", closefd=False))
+    os.close(free)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

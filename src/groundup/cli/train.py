@@ -134,9 +134,21 @@ def say_result(result: TrainResult, sample: str) -> None:
     ))  # fmt: skip
 
 
+def first_words(path: str) -> str:
+    """What a text may begin with that the model of this config.toml is to go on with; `./try` asks for it."""
+    from ..training import load_config
+
+    return words_for(load_config(path))
+
+
+def words_for(config: TrainConfig) -> str:
+    """What a text like the one that was learnt may begin with."""
+    return FIRST_WORDS[config.data.corpus] if config.data.train is None else config.evaluation.prompt.strip() or "The"
+
+
 def next_commands(result: TrainResult, config: TrainConfig, preset: str, folder: Path | None) -> list[tuple[str, str]]:
     """Three things to do with what was just trained: (command, what it does)."""
-    words = FIRST_WORDS[config.data.corpus] if config.data.train is None else config.evaluation.prompt.strip() or "The"
+    words = words_for(config)
     run = shlex.quote(str(result.run_dir))
     parts = f" --parts {shlex.quote(str(folder))}" if folder is not None else ""
     generate = f"groundup generate {run} {shlex.quote(words)}{parts}"

@@ -12,7 +12,7 @@ import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ..report import Report
 from ..training.curve import Row, curve_text, duration
 from .main import Session
-from .terminal import indented, is_terminal, n_columns, say, styled, visible
+from .terminal import fall_silent, indented, is_terminal, n_columns, say, styled, visible
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,6 +41,7 @@ class RunView(Report):
         self.rows: list[Row] = []
         self.bits_per_byte: float | None = None
         self.sample_text = ""
+        self.is_heard = True
         self._speeds: deque[float] = deque(maxlen=20)
         self._first = (0.0, 0.0)  # when the first step was done, and its number
 
@@ -49,6 +50,14 @@ class RunView(Report):
 
     def __exit__(self, *_: object) -> None:
         """Nothing to put back."""
+
+    def show(self, write: Callable[[], object]) -> None:
+        """Write something, unless nobody listens any more: a closed terminal or pipe must not end the training."""
+        if self.is_heard:
+            try:
+                write()
+            except OSError:  # the reader has left (`groundup train | head`), or the disk behind stdout is full
+                self.is_heard = False
 
     def started(self, facts: Mapping[str, object]) -> None:
         """Remember the facts, and tell `main` where a traceback would belong."""
@@ -124,7 +133,7 @@ class PlainView(RunView):
 
     def say(self, text: str) -> None:
         """Write one line, or several."""
-        say(text, err=self.err)
+        self.show(lambda: say(text, err=self.err))
 
     def phase(self, name: str) -> None:
         """Say what is being prepared; what comes later is told by its results."""
@@ -134,7 +143,7 @@ class PlainView(RunView):
     def started(self, facts: Mapping[str, object]) -> None:
         """Introduce the run."""
         super().started(facts)
-        self.say(self.introduction)
+        self.say(visible(self.introduction))
 
     def step(self, row: Mapping[str, float]) -> None:
         """One line, if the last one was some time ago."""
@@ -163,11 +172,14 @@ class PlainView(RunView):
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        self.say(text)
+        self.say(visible(text))
 
     def warn(self, text: str) -> None:
         """Something that went wrong."""
-        say(f"{_('warning:')} {text}", err=True)
+        try:
+            say(f"{_('warning:')} {visible(text)}", err=True)
+        except OSError:
+            fall_silent(sys.stderr)
 
 
 class LiveView(RunView):
@@ -185,11 +197,11 @@ class LiveView(RunView):
         self._last_picture = 0.0
 
     def __enter__(self) -> LiveView:
-        self._live.start()
+        self.show(self._live.start)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.stop()
+        self.show(self._live.stop)
 
     def phase(self, name: str) -> None:
         """Show at once what is being done: it may take a while."""
@@ -199,7 +211,7 @@ class LiveView(RunView):
     def started(self, facts: Mapping[str, object]) -> None:
         """Introduce the run, above the panel."""
         super().started(facts)
-        self._console.print(self.introduction, markup=False)
+        self.show(lambda: self._console.print(visible(self.introduction), markup=False))
 
     def step(self, row: Mapping[str, float]) -> None:
         """Redraw, if the last picture is old enough."""
@@ -214,15 +226,15 @@ class LiveView(RunView):
 
     def note(self, text: str) -> None:
         """Something worth knowing, above the panel."""
-        self._console.print(text, markup=False, style="dim")
+        self.show(lambda: self._console.print(visible(text), markup=False, style="dim"))
 
     def warn(self, text: str) -> None:
         """Something that went wrong, above the panel."""
-        self._console.print(f"{_('warning:')} {text}", markup=False, style="yellow")
+        self.show(lambda: self._console.print(f"{_('warning:')} {visible(text)}", markup=False, style="yellow"))
 
     def _draw(self) -> None:
         self._last_picture = time.monotonic()
-        self._live.update(self._picture(), refresh=True)
+        self.show(lambda: self._live.update(self._picture(), refresh=True))
 
     def _picture(self) -> RenderableType:
         from rich.console import Group

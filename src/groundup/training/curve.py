@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from xml.sax.saxutils import escape
 
+from ..errors import quoted
+
 Row = dict[str, float]
 Point = tuple[float, float]
 
@@ -50,7 +52,8 @@ text { fill: var(--quiet); font-size: 12px }
 
 
 def curve_svg(rows: Sequence[Row], title: str) -> str:
-    """A run's curve as an SVG picture. rows: the lines of metrics.jsonl."""
+    """A run's curve as an SVG picture. rows: the lines of metrics.jsonl. title: any text, also a strange file name."""
+    title = quoted(title)
     losses, values = points(rows, "loss"), points(rows, "val_bits_per_byte")
     last_step = max((step for step, _ in losses), default=1)
     steps = (0.0, max(last_step, 1.0))

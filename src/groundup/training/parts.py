@@ -1,8 +1,7 @@
 """All parts in one record, and the way in for somebody's own: `Parts.from_folder("my_llm")`.
 
-A learner writes plain functions into plain files. Every top-level function that has the name of a part is taken,
-however the files are split; a function that is still a stub (a docstring and nothing else) is lent, and the run says
-so. Each file may say `from parts import softmax`: that is the folder's own softmax, or the library's for a stub.
+A learner writes plain functions into plain files; `parts_folder.py` reads them. What is still a stub is lent, and the
+run says so.
 
 An own function that cannot do what the config asks for is an error that names the key, since silently training
 something else would be worse; one for which the config has no place is reported as not used.
@@ -10,18 +9,12 @@ something else would be worse; one for which the config has no place is reported
 
 from __future__ import annotations
 
-import ast
-import contextlib
-import hashlib
-import importlib.util
 import inspect
-import sys
-import types
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import ConfigError, GroundupError
+from ..errors import ConfigError, quoted
 from ..generation.parts import GenerationParts
 from ..kernels import fuse
 from ..model import parts as model_parts
@@ -36,6 +29,7 @@ from .config import TrainConfig
 from .flat_optimizer import fused_optimizer_step
 from .loss import cross_entropy, evaluate_loss, head_loss
 from .optimizers import adamw_step, decay_groups, muon_orthogonalize, optimizer_step
+from .parts_folder import read_folder
 from .precision import loss_scale_update, mixed_precision_linear
 from .schedule import learning_rate, wsd_learning_rate
 from .train_step import train_step
@@ -72,18 +66,21 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
     lent: frozenset[str] = frozenset()  # stubs in the folder, for which the library's own stands in
     source_sha256: str = ""  # of the folder's own functions, so that a run can say whose they were
     elsewhere: frozenset[str] = field(default=frozenset(), repr=False)  # own parts that no run calls (count_pairs, …)
+    suspects: tuple[str, ...] = field(default=(), repr=False)  # sentences about what is probably not as it was meant
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> Parts:
-        """The folder's own parts, joined with the library's. Raises ConfigError PARTS when it cannot be read."""
-        found = read_folder(Path(folder))
+        """The folder's own parts, joined with the library's. Raises ConfigError PARTS when it cannot be used."""
+        found = read_folder(Path(folder), cls.defaults() | ELSEWHERE)
         fields = set(cls.names())
+        nothing = () if found.functions or found.stubs else (f"there is no part in {quoted(str(folder))}",)
         own = {name: function for name, function in found.functions.items() if name in fields}
         return cls(
             **own,
             lent=frozenset(found.stubs),
             source_sha256=found.sha256,
             elsewhere=frozenset(found.functions) - fields,
+            suspects=(*nothing, *found.suspects),
         )
 
     def fused(self) -> Parts:
@@ -96,6 +93,18 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
     def not_used(self, config: TrainConfig) -> set[str]:
         """The own parts for which this config has no place."""
         return {name for name in self.own if not _has_place(name, config)} | set(self.elsewhere)
+
+    def news(self, config: TrainConfig) -> Iterator[str]:
+        """What is worth saying before these parts are used with this config: whose they are, and what looks odd."""
+        used = self.own - self.not_used(config)
+        for what, names in (
+            ("own parts", used),
+            ("lent parts", self.lent),
+            ("not used with this config", self.not_used(config)),
+        ):
+            if names:
+                yield f"{what}: {', '.join(sorted(names))}"
+        yield from self.suspects
 
     def check(self, config: TrainConfig) -> None:
         """Raise ConfigError PARTS naming every setting that an own part contradicts."""
@@ -118,152 +127,6 @@ ELSEWHERE: dict[str, Function] = {
         convert_gpt2_weights,
     )
 }  # fmt: skip
-
-
-def library_part(name: str) -> Function | None:
-    """The library's own function of that name, or None where there is no such part."""
-    return Parts.defaults().get(name) or ELSEWHERE.get(name)
-
-
-# --- reading a folder ---------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Folder:
-    """What a folder of parts holds."""
-
-    functions: dict[str, Function]
-    stubs: set[str]
-    sha256: str
-
-
-def read_folder(folder: Path) -> Folder:
-    """Load every .py file of a folder, and take the functions that have a part's name."""
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{folder} is no folder of parts", fix="name the folder that holds your .py files", code="PATH"
-        )
-    paths = sorted(path for path in folder.glob("*.py") if path.name != "parts.py")
-    where: dict[str, Path] = {}
-    stubs: set[str] = set()
-    for path in paths:
-        for definition in _definitions(path):
-            if library_part(definition.name) is None:
-                continue
-            if definition.name in where:
-                raise ConfigError(
-                    f"{definition.name} is written twice",
-                    where=f"{where[definition.name]} and {path}",
-                    fix="keep one of the two",
-                    code="PARTS",
-                )
-            where[definition.name] = path
-            if is_stub(definition):
-                stubs.add(definition.name)
-    with _importable(folder, where, stubs) as modules:
-        for path in paths:
-            modules.load(path)
-    functions = {name: getattr(modules.loaded[path], name) for name, path in where.items() if name not in stubs}
-    text = "".join(path.read_text("utf-8") for path in paths)
-    return Folder(functions, stubs, hashlib.sha256(text.encode()).hexdigest())
-
-
-def _definitions(path: Path) -> list[ast.FunctionDef]:
-    try:
-        tree = ast.parse(path.read_text("utf-8"), filename=str(path))
-    except (SyntaxError, ValueError) as error:
-        line = f" line {error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ConfigError(f"{path.name} is not valid Python: {error}", where=f"{path}{line}", code="PARTS") from error
-    return [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-
-
-def is_stub(definition: ast.FunctionDef) -> bool:
-    """Whether a function still does nothing: a docstring, `...`, `pass` or `raise NotImplementedError`."""
-
-    def is_empty(statement: ast.stmt) -> bool:
-        match statement:
-            case ast.Pass() | ast.Expr(value=ast.Constant()):
-                return True
-            case ast.Raise(exc=ast.Name(id=name) | ast.Call(func=ast.Name(id=name))):
-                return name == "NotImplementedError"
-            case _:
-                return False
-
-    return all(is_empty(statement) for statement in definition.body)
-
-
-class _Modules:
-    """The folder's modules while they are being loaded, and `parts`, through which they find each other."""
-
-    def __init__(self, where: dict[str, Path], stubs: set[str]) -> None:
-        self.where, self.stubs = where, stubs
-        self.loaded: dict[Path, types.ModuleType] = {}
-
-    def load(self, path: Path) -> types.ModuleType:
-        """Run a file once, under its own name so that tracebacks and pickles of its names make sense."""
-        if path not in self.loaded:
-            spec = importlib.util.spec_from_file_location(f"own_{path.stem}", path)
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            self.loaded[path] = module
-            try:
-                spec.loader.exec_module(module)
-            except GroundupError:
-                raise
-            except BaseException as error:  # somebody's file may fail in any way: say where, and stop
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                line = next(
-                    (f" line {t.tb_lineno}" for t in _frames(error) if t.tb_frame.f_code.co_filename == str(path)), ""
-                )
-                raise ConfigError(
-                    f"{path.name} fails when it is loaded: {type(error).__name__}: {error}",
-                    where=f"{path}{line}",
-                    fix="run the file by itself and mend it",
-                    code="PARTS",
-                ) from error
-        return self.loaded[path]
-
-    def part(self, name: str) -> Function:
-        """What `from parts import name` gives: own, or lent. An own one is found when it is called, not before."""
-        library = library_part(name)
-        if library is None:
-            raise AttributeError(name)
-        if name not in self.where or name in self.stubs:
-            return library
-        path = self.where[name]
-
-        def lazily(*arguments: object, **keywords: object) -> object:
-            return getattr(self.load(path), name)(*arguments, **keywords)
-
-        lazily.__name__ = lazily.__qualname__ = name
-        return lazily
-
-
-def _frames(error: BaseException) -> Iterator[types.TracebackType]:
-    frame = error.__traceback__
-    while frame is not None:
-        yield frame
-        frame = frame.tb_next
-
-
-@contextlib.contextmanager
-def _importable(folder: Path, where: dict[str, Path], stubs: set[str]) -> Generator[_Modules]:
-    """While the block runs, files may `from parts import …` and import their neighbours."""
-    modules = _Modules(where, stubs)
-    stand_in = types.ModuleType("parts", "The parts of this folder: own where written, otherwise lent.")
-    stand_in.__getattr__ = modules.part  # pyright: ignore[reportAttributeAccessIssue] -- PEP 562, set from outside
-    before = sys.modules.get("parts")
-    sys.modules["parts"] = stand_in
-    sys.path.append(str(folder.resolve()))  # last: a file named like a package never hides it
-    try:
-        yield modules
-    finally:
-        sys.path.remove(str(folder.resolve()))
-        if before is None:
-            del sys.modules["parts"]
-        else:
-            sys.modules["parts"] = before
 
 
 # --- what a config has a place for --------------------------------------------------------------------------------

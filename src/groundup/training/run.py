@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from .. import __version__, files
-from ..errors import ConfigError, GroundupError, Interrupted
+from ..errors import ConfigError, GroundupError, Interrupted, quoted
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from ..text.batches import Windows
@@ -30,6 +30,7 @@ from .config import TrainConfig
 from .curve import curve_svg
 from .data import Texts, encode_documents, read_texts, require_enough
 from .loop import Loop
+from .memory import require_memory
 from .metrics import read_metrics
 from .parts import Parts
 from .run_directory import RunDirectory, next_free
@@ -67,6 +68,8 @@ def train(
     config, parts = config or TrainConfig(), parts or Parts()
     parts.check(config)
     device = choose_device(config.training.device)
+    if device.type == "cpu":
+        require_memory(config)
     report.phase("data")
     texts = read_texts(config.data)
     path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
@@ -190,14 +193,8 @@ def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
         report.note(
             f"{state.total_steps} steps are no more than {config.training.warmup_steps} of warm-up: the rate only rises"
         )
-    used = parts.own - parts.not_used(config)
-    for what, names in (
-        ("own parts", used),
-        ("lent parts", parts.lent),
-        ("not used with this config", parts.not_used(config)),
-    ):
-        if names:
-            report.note(f"{what}: {', '.join(sorted(names))}")
+    for sentence in parts.news(config):
+        report.note(sentence)
     report.started(
         {
             "run_dir": str(loop.run_directory.path),
@@ -274,9 +271,11 @@ def choose_device(name: str) -> torch.device:
     present += ["mps"] if torch.backends.mps.is_available() else []
     if name == "auto":
         return torch.device(present[-1])
-    if name.partition(":")[0] not in present:
+    kind, _, number = name.partition(":")
+    count = torch.cuda.device_count() if kind == "cuda" else 1
+    if kind not in present or (":" in name and not (number.isdecimal() and int(number) < count)):
         raise ConfigError(
-            f"there is no device {name} here",
+            f"there is no device {quoted(name)} here",
             where="training.device",
             fix=f"use one of auto, {', '.join(present)}",
             code="DEVICE",
