@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.errors import DataError
-from groundup.text.batches import Windows, keyed_permutation, next_token_windows, random_batch
+from groundup.text.batches import Windows, next_token_windows, random_batch
+from groundup.text.order import keyed_permutation
 
 lengths = st.integers(2, 60)
 

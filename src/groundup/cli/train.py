@@ -114,7 +114,7 @@ def as_json_object(result: TrainResult) -> dict[str, object]:
 
 def say_result(result: TrainResult, sample: str) -> None:
     """What came out, and where it is."""
-    from ..training.curve import duration
+    from ..report import duration
     from ..training.metrics import read_metrics
 
     if sample:

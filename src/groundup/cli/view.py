@@ -17,8 +17,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..report import Report
-from ..training.curve import Row, curve_text, duration
+from ..report import Report, duration
+from ..training.curve import Row, curve_text
 from .main import Session
 from .terminal import indented, is_terminal, n_columns, say, styled, visible
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .bpe import bpe_decode, bpe_encode, count_pairs, encode_with_specials, merge_pair, pack_documents, train_bpe
-from .corpus import Corpus, packaged, read_documents, read_text
+from .corpus import Corpus, packaged, read_text
+from .order import keyed_permutation
 from .patterns import GPT2_PATTERN, GPT4_PATTERN, PATTERNS
+from .sources import read_documents
 from .tokenizer import StreamDecoder, Tokenizer
 
 if TYPE_CHECKING:
-    from .batches import Windows, keyed_permutation, next_token_windows, random_batch
+    from .batches import Windows, next_token_windows, random_batch
 
 __all__ = [
     "GPT2_PATTERN",
@@ -47,7 +49,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import `batches`, and torch with it, when one of its names is used."""
-    if name in ("Windows", "keyed_permutation", "next_token_windows", "random_batch"):
+    if name in ("Windows", "next_token_windows", "random_batch"):
         from . import batches
 
         return getattr(batches, name)

@@ -24,11 +24,12 @@ from ..errors import ConfigError, GroundupError, Interrupted
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from ..text.batches import Windows
+from ..text.loader import Loader
 from ..text.tokenizer import Tokenizer
 from ..weights.checkpoint import clean_leftovers, has_checkpoints, newest_checkpoint
 from .config import TrainConfig
 from .curve import curve_svg
-from .data import Texts, encode_documents, read_texts, require_enough
+from .data import RunIds, Shards, Texts, read_data, require_enough
 from .loop import Loop
 from .metrics import read_metrics
 from .parts import Parts
@@ -68,7 +69,7 @@ def train(
     parts.check(config)
     device = choose_device(config.training.device)
     report.phase("data")
-    texts = read_texts(config.data)
+    data = read_data(config.data)
     path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
     with RunDirectory(path) as run:
         if run.exists and not resume:
@@ -78,7 +79,7 @@ def train(
         loop: Loop | None = None
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
-                loop = _prepare(run, config, parts, texts, device, report, stop)
+                loop = _prepare(run, config, parts, data, device, report, stop)
                 loop.run()
                 return _finish(loop)
             except Interrupted:
@@ -91,6 +92,7 @@ def train(
             finally:
                 if loop is not None:
                     loop.metrics.flush()
+                    loop.data.close()
 
 
 # --- before the first step --------------------------------------------------------------------------------------------
@@ -100,7 +102,7 @@ def _prepare(
     run: RunDirectory,
     config: TrainConfig,
     parts: Parts,
-    texts: Texts,
+    data: Texts | Shards,
     device: torch.device,
     report: Report,
     stop: StopFlag,
@@ -112,19 +114,19 @@ def _prepare(
     else:
         run.write_status("running", 0)
     report.phase("tokenizer")
-    tokenizer = _tokenizer(run, config, texts)
+    tokenizer = _tokenizer(run, config, data)
     _check_vocabulary(tokenizer, config, report)
     stop.check()
-    train_ids, val_ids = (encode_documents(tokenizer, documents) for documents in (texts.train, texts.val))
-    for what, ids in (("training", train_ids), ("held-out", val_ids)):
-        require_enough(len(ids), config.model.context_length, texts, what)
+    ids = data.ids(tokenizer, stop.check)
+    for what, n_tokens in (("training", len(ids.train)), ("held-out", len(ids.val))):
+        require_enough(n_tokens, config.model.context_length, data.name, what)
+    if ids.damage is not None and not begun:  # of a run that was begun, it is another text now
+        raise ids.damage
     stop.check()
     report.phase("model")
     state = new_state(config, parts, device)
-    length, seed = config.model.context_length, config.training.seed
-    data = Windows(torch.tensor(train_ids), length, seed, config.data.shuffle, where=texts.name)
-    loop = Loop(state, data, torch.tensor(val_ids), tokenizer, run=run, report=report, stop=stop)
-    facts = _facts(config, parts, texts, tokenizer)
+    loop = Loop(state, _batches(config, ids, report), ids.val, tokenizer, run=run, report=report, stop=stop)
+    facts = _facts(config, parts, ids, tokenizer)
     if begun:
         for difference in run.go_on(facts):
             report.warn(difference)
@@ -133,17 +135,27 @@ def _prepare(
         tokenizer.save(run.path / "tokenizer")
         run.begin(config, facts)  # writes run.json, which says that a run is here: last, so that all of it is
     run.write_status("running", state.step)
-    _announce(loop, parts, len(train_ids))
+    _announce(loop, parts, len(ids.train))
     return loop
 
 
-def _tokenizer(run: RunDirectory, config: TrainConfig, texts: Texts) -> Tokenizer:
-    """The run's own tokenizer on resume, the one that the config names, or a new one from the training text."""
+def _batches(config: TrainConfig, ids: RunIds, report: Report) -> Windows | Loader:
+    """The windows of the training text; those of shards are read by data.workers processes."""
+    windows = Windows(ids.train, config.model.context_length, config.training.seed, config.data.shuffle)
+    if config.data.workers and not ids.folders:
+        report.note("data.workers is for shards (groundup prepare): this text is in memory")
+    if config.data.workers and ids.folders:
+        return Loader(windows, ids.wanted(config), config.data.workers, report.warn)
+    return windows
+
+
+def _tokenizer(run: RunDirectory, config: TrainConfig, data: Texts | Shards) -> Tokenizer:
+    """The run's own tokenizer on resume, the one that the config names, the shards', or a new one."""
     if run.exists and (run.path / "tokenizer").exists():
         return Tokenizer.load(run.path / "tokenizer")
     if config.data.tokenizer is not None:
         return Tokenizer.load(config.data.tokenizer)
-    return Tokenizer.train(texts.train, config.model.vocab_size, pattern=config.data.pattern)
+    return data.new_tokenizer(config.model.vocab_size, config.data.pattern)
 
 
 def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report) -> None:
@@ -159,7 +171,7 @@ def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report)
         report.note(f"the model has {n_rows:,} rows and the tokenizer {n_ids:,} ids: the rest stay unused")
 
 
-def _facts(config: TrainConfig, parts: Parts, texts: Texts, tokenizer: Tokenizer) -> dict[str, object]:
+def _facts(config: TrainConfig, parts: Parts, ids: RunIds, tokenizer: Tokenizer) -> dict[str, object]:
     """What run.json says of a run besides its name: what decides the result, and what may change its last bits."""
     return {
         "seed": config.training.seed,
@@ -169,7 +181,7 @@ def _facts(config: TrainConfig, parts: Parts, texts: Texts, tokenizer: Tokenizer
         "machine": platform.machine(),
         "own_parts": parts.source_sha256,
         "tokenizer_sha256": tokenizer.sha256,
-        "data_sha256": texts.sha256,
+        "data_sha256": ids.sha256,
     }
 
 

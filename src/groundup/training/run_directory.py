@@ -55,7 +55,7 @@ class RunDirectory:
         with files.storage_errors(self.path):
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            lock_file(self._lock)
+            files.lock_file(self._lock)
         except BlockingIOError:
             holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
             os.close(self._lock)
@@ -159,18 +159,3 @@ class RunDirectory:
         if error is not None:
             status |= {"error": error.as_json()}
         files.write_text(self.path / "status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
-
-
-def lock_file(descriptor: int) -> None:
-    """Take an exclusive lock or raise BlockingIOError; StorageError where the file system has no locks."""
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue] -- Windows only
-        except OSError as error:
-            raise BlockingIOError from error
-        return
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
