@@ -252,7 +252,7 @@ def held_out_bits(
 
     def forward(inputs: Tensor, params: Mapping[str, Tensor]) -> Tensor:
         del params  # the model holds them itself
-        return model(inputs)
+        return model(inputs, documents=state.documents(inputs))
 
     model.eval()
     mean = state.parts.evaluate_loss(forward, state.params, measured())

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from .. import __version__, files
-from ..errors import ConfigError, GroundupError, Interrupted
+from ..errors import REQUEST_WRONG, ConfigError, DataError, GroundupError, Interrupted
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from ..text.batches import Windows
@@ -56,6 +56,7 @@ def train(
     run_dir: str | Path | None = None,
     *,
     resume: bool = False,
+    accept_new_data: bool = False,
     parts: Parts | None = None,
     report: Report = SILENT,
     name: str = "run",
@@ -79,14 +80,18 @@ def train(
         loop: Loop | None = None
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
-                loop = _prepare(run, config, parts, data, device, report, stop)
+                loop = _prepare(run, config, parts, data, device, report, stop, accept_new_data=accept_new_data)
                 loop.run()
                 return _finish(loop)
             except Interrupted:
                 raise _interrupted(run, loop) from None
             except BaseException as error:  # it goes on its way, but does not leave "running" behind
                 known = error if isinstance(error, GroundupError) else GroundupError(repr(error), code="BUG")
-                if loop is not None or not run.exists:  # a request that was refused changes nothing about the run
+                if loop is not None and known.code == "WORKER_LOST":  # the step had not begun: the state is whole
+                    loop.save()
+                if loop is None and run.is_new and (known.status == REQUEST_WRONG or isinstance(known, DataError)):
+                    run.discard()  # nothing was begun: nothing stays
+                elif loop is not None or not run.exists:  # a request that was refused changes nothing about the run
                     run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
                 raise
             finally:
@@ -106,6 +111,8 @@ def _prepare(
     device: torch.device,
     report: Report,
     stop: StopFlag,
+    *,
+    accept_new_data: bool,
 ) -> Loop:
     """All that the loop needs; the run's folder begun, or found to be the one wanted."""
     begun = run.exists
@@ -125,10 +132,11 @@ def _prepare(
     stop.check()
     report.phase("model")
     state = new_state(config, parts, device)
+    state.document_end = _document_end(tokenizer, config)
     loop = Loop(state, _batches(config, ids, report), ids.val, tokenizer, run=run, report=report, stop=stop)
     facts = _facts(config, parts, ids, tokenizer)
     if begun:
-        for difference in run.go_on(facts):
+        for difference in run.go_on(facts, accept_new_data=accept_new_data):
             report.warn(difference)
         _go_on(loop)
     else:
@@ -169,6 +177,19 @@ def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report)
         )
     if n_ids < n_rows:
         report.note(f"the model has {n_rows:,} rows and the tokenizer {n_ids:,} ids: the rest stay unused")
+
+
+def _document_end(tokenizer: Tokenizer, config: TrainConfig) -> int | None:
+    """The token at which attention stops; None where it goes on. Raises ConfigError where there is no such token."""
+    if config.data.documents == "cross":
+        return None
+    if tokenizer.end_of_text is None:
+        raise ConfigError(
+            "data.documents is mask, and the tokenizer has no token for the end of a text",
+            where="data.documents",
+            fix="use cross, or a tokenizer with <|endoftext|>",
+        )
+    return tokenizer.end_of_text
 
 
 def _facts(config: TrainConfig, parts: Parts, ids: RunIds, tokenizer: Tokenizer) -> dict[str, object]:
