@@ -70,7 +70,7 @@ class Loader:
                 break
             except WorkerLost as error:
                 self._replace(number, error)
-        rows = torch.from_numpy(ids.reshape(batch_size, -1).astype(np.int64))  # (B, T+1)
+        rows = torch.from_numpy(ids.reshape(batch_size, -1).astype(np.int64))
         return self.windows.cut(list(rows), next_token_windows)
 
     def close(self) -> None:

@@ -444,7 +444,8 @@ class Progress:
         counts["documents"] += sum(piece.ends for piece, _ in chunk.pieces)
         counts["text_bytes"] += sum(len(piece.text.encode()) for piece, _ in chunk.pieces)
         counts["tokens"] += n_tokens
-        self._tell(min(self.reading.n_bytes, self.total))
+        # Never all of it before the end: what was read last is still with the encoders.
+        self._tell(max(0, min(self.reading.n_bytes, self.total - 1)))
 
     def finish(self) -> None:
         """All is written."""

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
-from ..errors import ConfigError, DataError, quoted
+from ..errors import ConfigError, DataError, GroundupError, quoted
 from .corpus import check_binary, document_of, empty, not_utf8, regular_size, unreadable
 from .patterns import unicode_ranges
 
@@ -217,6 +217,8 @@ def readable(name: str) -> Generator[None]:
     """Turn what goes wrong in reading into a DataError."""
     try:
         yield
+    except GroundupError:  # some of them are a ValueError too
+        raise
     except FileNotFoundError as error:
         raise DataError("no such file", where=quoted(name), fix="check the path", code="PATH", status=2) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

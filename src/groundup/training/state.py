@@ -54,7 +54,7 @@ class TrainState:
 
     def documents(self, inputs: Tensor) -> Tensor | None:
         """Which document each token belongs to; None where attention goes on into the one before. (B, T) -> (B, T)."""
-        return None if self.document_end is None else document_numbers(inputs, self.document_end)  # (B, T)
+        return None if self.document_end is None else document_numbers(inputs, self.document_end)
 
     @property
     def device(self) -> torch.device:
