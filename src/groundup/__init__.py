@@ -22,10 +22,12 @@ reads in this order never meets anything unexplained.
     text.tokenizer_json         the file of a tokenizer
     text.tokenizer              text to ids and back
     text.corpus                 texts to learn from
+    text.pieces                 long texts in pieces that encode as the whole
     text.sources                files of any size, piece by piece
     text.workers                helper processes
     text.encoders               text to ids on several cores
     text.shards                 ids on the disk
+    text.shard_writer           what is finished stays finished
     text.prepare                texts to shards
     text.order                  a shuffled order that is not stored
     text.batches                windows as batches

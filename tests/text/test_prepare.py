@@ -15,7 +15,7 @@ import pytest
 from groundup.canonical_json import canonical_json
 from groundup.errors import BusyError, ConfigError, DataError, StorageError
 from groundup.report import Report
-from groundup.text import Tokenizer, packaged, sources
+from groundup.text import Tokenizer, packaged, pieces
 from groundup.text import prepare as module
 from groundup.text.prepare import PrepareOptions, locked, prepare
 from groundup.text.shards import open_shards
@@ -29,7 +29,7 @@ OPTIONS = PrepareOptions(workers=0, shard_tokens=3000, val_fraction=0.2)
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small text is many pieces."""
-    monkeypatch.setattr(sources, "PIECE", 5000)
+    monkeypatch.setattr(pieces, "PIECE", 5000)
     monkeypatch.setattr(module, "CHUNK", 7000)
 
 

@@ -6,7 +6,7 @@ missing, empty or binary file is one clear sentence here, not a puzzle three ste
 The packaged texts are in the public domain, and each is cut once and for all into a part to train on and a held-out
 part to be measured on: Shakespeare's plays, a short story, and Chinese prose.
 
-Read next: `sources.py`, which reads corpora of any size and form.
+Read next: `pieces.py` and `sources.py`, which read corpora of any size and form.
 """
 
 from __future__ import annotations

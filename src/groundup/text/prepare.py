@@ -21,21 +21,22 @@ import hashlib
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from .. import files
-from ..canonical_json import Json, canonical_json, parse_sealed, sealed
+from ..canonical_json import Json, canonical_json, sealed
 from ..errors import BusyError, ConfigError, DataError, quoted
 from ..report import SILENT, Report
-from .encoders import Ids, dtype_of, encoders
-from .shards import FORMAT, INDEX, SPLITS, VERSION, Split, token_lengths
-from .sources import Kind, Piece, Reading, Source, find_sources, pieces_of
+from .encoders import dtype_of, encoders
+from .pieces import Piece
+from .shard_writer import JOB, Job, Place, ShardWriter
+from .shards import FORMAT, INDEX, SPLITS, VERSION, Split
+from .sources import Kind, Reading, Source, find_sources, pieces_of
 from .tokenizer import Tokenizer
 
-JOB = "job.json"
 CHUNK = 1 << 18  # characters that go to an encoder at once
 HEAD = 1 << 16  # characters of a document that decide on which side it falls
 SHARD_TOKENS = 1 << 26
@@ -61,30 +62,6 @@ class PrepareOptions:
         ):
             if not allowed:
                 raise ConfigError(f"{name} is {value}", fix=f"use {what}", code="CFG_VALUE")
-
-
-@dataclass(frozen=True)
-class Place:
-    """From where a split goes on: so many of its tokens of one chunk are in finished shards already."""
-
-    chunk: int = 0
-    n_tokens: int = 0
-    sha256: str = ""  # of all that was read, up to that chunk and with it
-
-
-@dataclass
-class Job:
-    """What is being made, and how far it is."""
-
-    identity: Json
-    entries: dict[Split, list[Json]] = field(default_factory=lambda: {"train": [], "val": []})
-    places: dict[Split, Place] = field(default_factory=lambda: {"train": Place(), "val": Place()})
-
-    def save(self, out: Path) -> None:
-        """Write job.json: what is finished stays finished, whatever comes."""
-        places = {split: asdict(place) for split, place in self.places.items()}
-        table = sealed({"identity": self.identity, "entries": self.entries, "places": places})
-        files.write_text(out / JOB, canonical_json(table).decode())
 
 
 @dataclass(frozen=True)
@@ -152,8 +129,9 @@ def write_all(
     pieces = assigned(sources, options, progress.reading)
     with encoders(tokenizer, options.workers) as encode:
         for chunk, ids in encode(unfinished(chunks(pieces), places), Chunk.texts):
-            for writer in writers.values():
-                writer.begin_chunk(chunk, skip=places[writer.split])
+            for split, writer in writers.items():
+                place = places[split]
+                writer.begin_chunk(chunk.number, chunk.sha256, place.n_tokens if chunk.number == place.chunk else 0)
             for (piece, split), array in zip(chunk.pieces, ids, strict=True):
                 writers[split].add(array, piece.ends)
             progress.tell(chunk, sum(map(len, ids)))
@@ -223,98 +201,6 @@ def changed_text() -> DataError:
     )
 
 
-# --- shards -----------------------------------------------------------------------------------------------------------
-
-
-class ShardWriter:
-    """Writes the shards of one split, one after the other."""
-
-    def __init__(self, out: Path, split: Split, job: Job, tokenizer: Tokenizer, shard_tokens: int) -> None:
-        self.out, self.job, self.shard_tokens = out, job, shard_tokens
-        self.split: Split = split
-        self.dtype = np.dtype(dtype_of(tokenizer.vocab_size)).newbyteorder("<")
-        end = tokenizer.end_of_text
-        self._end = None if end is None else np.array([end], dtype=self.dtype)
-        self._lengths = token_lengths(tokenizer)
-        self._place = job.places[split]  # where the next token stands
-        self._to_skip = 0
-        self._file: files.HashedFile | None = None
-        self._n_tokens, self._n_text_bytes, self._ends = 0, 0, list[int]()
-
-    def begin_chunk(self, chunk: Chunk, skip: Place) -> None:
-        """The pieces to come are of this chunk; the first tokens of the chunk at `skip` are in finished shards."""
-        self._place = Place(chunk.number, 0, chunk.sha256)
-        self._to_skip = skip.n_tokens if chunk.number == skip.chunk else 0
-
-    def add(self, ids: Ids, ends: bool) -> None:
-        """The ids of one piece; at the end of a document, its end-of-text token."""
-        if ends and self._end is not None:
-            ids = np.concatenate([ids, self._end])
-        n_skipped = min(self._to_skip, len(ids))
-        self._to_skip -= n_skipped
-        self._place = replace(self._place, n_tokens=self._place.n_tokens + n_skipped)
-        if n_skipped and n_skipped == len(ids):
-            return  # all of it is there, and its end with it
-        ids = ids[n_skipped:]
-        while len(ids):
-            n_taken = min(len(ids), self.shard_tokens - self._n_tokens)
-            self._write(ids[:n_taken])
-            ids = ids[n_taken:]
-            if ends and not len(ids):
-                self._ends.append(self._n_tokens)
-            if self._n_tokens == self.shard_tokens:
-                self.close_shard()
-
-    def _write(self, ids: Ids) -> None:
-        with files.storage_errors(self.out):
-            self._file = self._file or files.HashedFile(self.out / f".tmp-{self._name}.bin")
-            self._file.write(ids.astype(self.dtype, copy=False).tobytes())
-        self._n_tokens += len(ids)
-        self._n_text_bytes += int(self._lengths[ids].sum())
-        self._place = replace(self._place, n_tokens=self._place.n_tokens + len(ids))
-
-    @property
-    def _name(self) -> str:
-        return f"{self.split}-{len(self.job.entries[self.split]):06d}"
-
-    def close_shard(self) -> None:
-        """Put the shard that is being written on the disk for good, if there is one, and its place in the job."""
-        if self._file is None:
-            return
-        name, file = self._name, self._file
-        with files.storage_errors(self.out):
-            file.sync()
-            self.drop()
-            files.rename(file.path, self.out / f"{name}.bin")
-            ends = np.array(self._ends, dtype="<u8").tobytes()
-            with files.create(temporary := self.out / f".tmp-{name}.documents") as documents:
-                documents.write(ends)
-            files.rename(temporary, self.out / f"{name}.documents")
-        entry: Json = {
-            "name": f"{name}.bin",
-            "bytes": file.n_bytes,
-            "sha256": file.sha256,
-            "n_tokens": self._n_tokens,
-            "n_text_bytes": self._n_text_bytes,
-            "documents": {
-                "name": f"{name}.documents",
-                "bytes": len(ends),
-                "sha256": hashlib.sha256(ends).hexdigest(),
-                "count": len(self._ends),
-            },
-        }
-        self.job.entries[self.split].append(entry)
-        self.job.places[self.split] = self._place
-        self.job.save(self.out)
-        self._n_tokens, self._n_text_bytes, self._ends = 0, 0, []
-
-    def drop(self) -> None:
-        """Close the file; what is not a finished shard stays under its temporary name and goes at the next start."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
@@ -335,11 +221,7 @@ def begin(out: Path, identity: Json) -> Job:
     there = sorted(path.name for path in out.iterdir() if path.name != "lock" and not path.name.startswith("."))
     for leftover in out.glob(".tmp-*"):
         leftover.unlink(missing_ok=True)
-    table = parse_sealed((out / JOB).read_bytes()) if JOB in there else None
-    if table is not None and table["identity"] == identity:
-        job = Job(identity)
-        for split in SPLITS:
-            job.entries[split], job.places[split] = table["entries"][split], Place(**table["places"][split])
+    if JOB in there and (job := Job.load(out)) is not None and job.identity == identity:
         return job
     if there and there != [JOB]:
         what = "finished shards are" if INDEX in there else "files of another job, or none of ours, are"

@@ -9,7 +9,7 @@
 All shards of a split but the last have the same number of tokens, so finding a position is a division. A run reads them
 as it reads a tensor of ids: `len(ids)`, `ids[start:stop]`. Nothing but the pages that are asked for is in memory.
 
-Read next: `prepare.py`, which makes them.
+Read next: `shard_writer.py` and `prepare.py`, which make them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,6 @@
 """Where texts come from, however large: files, folders, patterns, standard input and addresses, read piece by piece.
 
 A corpus may be larger than the memory, so nothing here holds more of it than some megabytes, or one line of JSON Lines.
-A document comes as one or several pieces, and it is cut only where no token can lie across the cut: after a word or a
-number. Whatever the split pattern, a piece of it that ends in a letter or a digit goes on only with more of the same,
-and nothing to the left of such an end looks beyond it. So the ids of the pieces, put together, are those of the whole.
 
     corpus/*.jsonl.gz   english.parquet   book.txt.zst   folder/   -   s3://bucket/part-*.jsonl
 
@@ -14,12 +11,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import functools
 import glob
 import gzip
 import importlib
 import os
-import re
 import sys
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -29,7 +24,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from ..errors import ConfigError, DataError, GroundupError, quoted
 from .corpus import check_binary, document_of, empty, not_utf8, regular_size, unreadable
-from .patterns import unicode_ranges
+from .pieces import Piece, cut
 
 Kind = Literal["text", "jsonl", "parquet"]
 KINDS: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}  # every other name is a text
@@ -38,8 +33,6 @@ TEXT_ENDINGS = (".txt", ".text", ".md", *KINDS)  # what is read of a folder
 
 BLOCK = 1 << 20  # bytes or characters that are read at once
 PACKED_BLOCK = 1 << 14  # bytes of a .zst: they may unpack to a thousand times as many
-PIECE = 1 << 17  # characters that a piece has at most, where there is a place to cut
-LONGEST_WORD = 1 << 24  # characters without such a place
 LONGEST_LINE = 1 << 28  # bytes of one line of JSON Lines
 
 
@@ -55,14 +48,6 @@ class Source:
     def packing(self) -> str:
         """How it is compressed: ".gz", ".zst" or not at all."""
         return Path(self.name).suffix if self.name.endswith(COMPRESSED) else ""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a document, or all of it."""
-
-    text: str
-    ends: bool  # the last of its document
 
 
 @dataclass
@@ -377,48 +362,3 @@ def bad_byte(source: Source, data: bytes, start: int, offset: int) -> DataError:
 def blocks_of_text(text: str) -> Iterator[str]:
     """A text in blocks, as a file would give it."""
     return (text[start : start + BLOCK] for start in range(0, len(text), BLOCK))
-
-
-# --- pieces -----------------------------------------------------------------------------------------------------------
-
-
-def cut(blocks: Iterable[str], name: str) -> Iterator[Piece]:
-    """A document in pieces. Where it is cut follows from its text alone, not from the blocks that it came in."""
-    waiting, limit = "", PIECE
-    for block in blocks:
-        waiting += block
-        start = 0
-        while len(waiting) - start > limit:
-            at = last_cut(waiting[start : start + limit + 1])
-            if at:
-                yield Piece(waiting[start : start + at], ends=False)
-                start, limit = start + at, PIECE
-            elif limit < LONGEST_WORD:
-                limit *= 2
-            else:
-                raise DataError(
-                    f"{LONGEST_WORD:,} characters hold no end of a word or a number",
-                    where=quoted(name),
-                    fix="is this a text? leave the file out",
-                    code="DATA_WORD",
-                )
-        waiting = waiting[start:]
-    if waiting:
-        yield Piece(waiting, ends=True)
-
-
-def last_cut(text: str) -> int:
-    """The last place before the last character where a text may be cut; 0 where there is none."""
-    for n in (100, 10_000, len(text)):  # it is nearly always near the end
-        start = max(0, len(text) - n)
-        ends = [found.end() for found in end_of_word().finditer(text, start) if found.end() < len(text)]
-        if ends:
-            return ends[-1]
-    return 0
-
-
-@functools.cache
-def end_of_word() -> re.Pattern[str]:
-    """A letter with no letter after it, or a digit with no digit: in Unicode 16's classes, as the patterns'."""
-    letters, numbers = ("".join(unicode_ranges(category)) for category in "LN")
-    return re.compile(f"[{letters}](?![{letters}])|[{numbers}](?![{numbers}])")
