@@ -17,7 +17,7 @@ class Report:
     """A listener that ignores everything: override what you want to hear."""
 
     def phase(self, name: str) -> None:
-        """A new phase of the work begins: "tokenizer", "model", "training", "evaluation", "saving"."""
+        """A new phase of the work begins: "tokenizer", "ids", "model", "training", "evaluation", "saving"."""
 
     def started(self, facts: Mapping[str, object]) -> None:
         """Training is about to begin (or go on): run_dir, step, steps, parameters, device, and so on."""

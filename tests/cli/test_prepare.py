@@ -102,6 +102,19 @@ def test_leftovers_of_another_job_are_refused(corpus: Path, groundup: Run) -> No
     assert shown.status == 2 and "OUT_EXISTS" in shown.err
 
 
+def test_preparing_does_without_torch_and_the_optional_packages(corpus: Path) -> None:
+    code = """
+import sys
+for name in ("torch", "pyarrow", "zstandard", "fsspec"):
+    sys.modules[name] = None
+from groundup.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    words = ["prepare", corpus / "texts.jsonl", "--tokenizer", corpus / "tokenizer", "--out", corpus / "out"]
+    shown = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+
+
 def test_the_line_of_progress_tells_rate_and_time_left() -> None:
     assert progress_line(COUNTS) == "25%  12 documents, 9,000,000 tokens  3.0 MB/s  time left 0:30"
     assert progress_line(COUNTS | {"total_bytes": 0, "bytes": 0}).startswith("…  12 documents")

@@ -83,6 +83,12 @@ def test_the_index_says_what_there_is(prepared: Path) -> None:
     assert is_shard_folder(prepared) and not is_shard_folder(prepared.parent)
 
 
+def test_shards_that_were_never_finished_are_no_texts_either(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text("{}")
+    assert is_shard_folder(tmp_path)
+    assert error_of(tmp_path).code == "DATA_INDEX"
+
+
 def test_d4_a_cut_shard_is_refused_with_both_sizes(folder: Path) -> None:
     """At 1,000 random places, odd ones too."""
     chosen = random.Random(4)

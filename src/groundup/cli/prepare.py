@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shlex
 import signal
@@ -158,7 +159,7 @@ def say_result(answer: Mapping[str, Any]) -> None:
 
 def setting(out: str) -> str:
     """The setting that names a folder of shards."""
-    return f'data.train=["{out}"]'
+    return f"data.train=[{json.dumps(out, ensure_ascii=False)}]"  # a JSON string is one of TOML too
 
 
 class PrepareView(Report):

@@ -128,7 +128,7 @@ class PlainView(RunView):
 
     def phase(self, name: str) -> None:
         """Say what is being prepared; what comes later is told by its results."""
-        if name in ("data", "tokenizer", "model"):
+        if name in ("data", "tokenizer", "ids", "model"):
             self.say(f"{phase_name(name)} …")
 
     def started(self, facts: Mapping[str, object]) -> None:
@@ -275,6 +275,7 @@ def phase_name(name: str) -> str:
     names = {
         "data": _("reading the text"),
         "tokenizer": _("preparing the tokenizer"),
+        "ids": _("preparing the ids"),
         "model": _("making the model"),
         "training": _("training"),
         "evaluation": _("measuring the held-out text"),

@@ -2,11 +2,13 @@
 
 The chapter in reading order: `bpe` learns and applies byte-pair merges as the book writes them, `patterns` cuts text
 into the pieces that merges stay inside, `fast_bpe` does the same quickly, `vocabulary` says what each id stands for and
-`tokenizer_json` is its file, `tokenizer` is the one door to it all, `corpus` reads texts, and `batches` cuts their ids
-into what a training step sees.
+`tokenizer_json` is its file, `tokenizer` is the one door to it all. `corpus` reads texts that fit into memory, `pieces`
+and `sources` those of any size; `workers` and `encoders` encode them on several cores, `shards`, `shard_writer` and
+`prepare` keep their ids on the disk. `order` shuffles, `batches` cuts ids into what a training step sees, and `loader`
+reads that ahead.
 
 `batches` works on tensors and the rest does not: its names are imported when they are first asked for, so that a
-tokenizer starts without torch.
+tokenizer and a helper process start without torch.
 """
 
 from __future__ import annotations

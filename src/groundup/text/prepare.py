@@ -32,8 +32,8 @@ from ..errors import BusyError, ConfigError, DataError, quoted
 from ..report import SILENT, Report
 from .encoders import dtype_of, encoders
 from .pieces import Piece
-from .shard_writer import JOB, Job, Place, ShardWriter
-from .shards import FORMAT, INDEX, SPLITS, VERSION, Split
+from .shard_writer import Job, Place, ShardWriter
+from .shards import FORMAT, INDEX, JOB, SPLITS, VERSION, Split
 from .sources import Kind, Reading, Source, find_sources, pieces_of
 from .tokenizer import Tokenizer
 

@@ -17,10 +17,8 @@ import numpy as np
 from .. import files
 from ..canonical_json import Json, canonical_json, parse_sealed, sealed
 from .encoders import Ids, dtype_of
-from .shards import SPLITS, Split, token_lengths
+from .shards import JOB, SPLITS, Split, token_lengths
 from .tokenizer import Tokenizer
-
-JOB = "job.json"
 
 
 @dataclass(frozen=True)

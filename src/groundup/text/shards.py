@@ -15,6 +15,7 @@ Read next: `shard_writer.py` and `prepare.py`, which make them.
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "groundup-shards", 1
 INDEX = "index.json"
+JOB = "job.json"  # stands there while shards are being made
 MAX_INDEX_BYTES = 64 << 20
 BLOCK = 1 << 22  # bytes that are hashed at once
 
@@ -54,12 +56,13 @@ class IdReader:
 
     def read(self, start: int, stop: int) -> NDArray[np.int64]:
         """The ids from start up to, but not, stop; they may lie in several arrays."""
-        parts = [
-            array[max(start - first, 0) : max(stop - first, 0)]
-            for first, last, array in zip(self.starts, self.starts[1:], self.arrays, strict=False)
-            if first < stop and start < last
-        ]
-        return np.concatenate([np.empty(0, np.int64), *parts], dtype=np.int64)
+        parts: list[NDArray[Any]] = [np.empty(0, np.int64)]
+        number = bisect_right(self.starts, start) - 1  # the array that holds the first of them
+        while number < len(self.arrays) and self.starts[number] < stop:
+            first = self.starts[number]
+            parts.append(self.arrays[number][max(start - first, 0) : max(stop - first, 0)])
+            number += 1
+        return np.concatenate(parts, dtype=np.int64)
 
     def __getitem__(self, places: slice) -> Tensor:
         """The ids of a slice as a tensor of int64."""
@@ -131,7 +134,7 @@ class ShardFolder:
 def is_shard_folder(path: str | Path) -> bool:
     """Whether shards lie here, or lay here: a folder with one of their files."""
     folder = Path(path)
-    return folder.is_dir() and any((folder / name).exists() for name in (INDEX, "train-000000.bin", "val-000000.bin"))
+    return folder.is_dir() and any((folder / name).exists() for name in (INDEX, JOB, "train-000000.bin"))
 
 
 def open_shards(path: str | Path) -> ShardFolder:

@@ -1,9 +1,9 @@
 """Helper processes: a fresh interpreter at the other end of two pipes, which never outlives the one that started it.
 
 A question is some bytes, and so is the answer; there is no pickle, no shared memory and no fork of a process that holds
-threads or locks. The pipe itself is the queue: who does not read is not overrun. A helper ignores Ctrl-C and its kin,
-which a terminal sends to the whole family: its parent decides when it ends. When the parent is killed, the kernel kills
-the helper too (Linux; elsewhere it ends with the pipe).
+threads or locks. The pipe itself is the queue: who does not read is not overrun. A helper ignores the signals that ask
+a program to stop, since its parent decides when it ends. When the parent is killed, the kernel kills the helper too
+(Linux; elsewhere it ends with the pipe).
 
 Read next: `encoders.py`, `loader.py`.
 """
@@ -46,6 +46,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            process_group=0 if os.name == "posix" else None,  # so that a terminal's Ctrl-C goes to the parent alone
         )
         self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self.send(first)
@@ -114,8 +115,8 @@ def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent is gone, however that came."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if hasattr(os, "getppid") and os.getppid() != parent:
-        os._exit(1)  # it was gone before the line above
+        if os.getppid() != parent:
+            os._exit(1)  # it was gone before the line above
 
 
 def write_message(pipe: BinaryIO, message: bytes) -> None:

@@ -124,6 +124,7 @@ def _prepare(
     tokenizer = _tokenizer(run, config, data)
     _check_vocabulary(tokenizer, config, report)
     stop.check()
+    report.phase("ids")
     ids = data.ids(tokenizer, stop.check)
     for what, n_tokens in (("training", len(ids.train)), ("held-out", len(ids.val))):
         require_enough(n_tokens, config.model.context_length, data.name, what)
