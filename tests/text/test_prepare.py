@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from groundup.canonical_json import canonical_json
-from groundup.errors import BusyError, ConfigError, DataError, StorageError
+from groundup.errors import BusyError, ConfigError, DataError, GroundupError, StorageError
 from groundup.report import Report
 from groundup.text import Tokenizer, packaged, pieces
 from groundup.text import prepare as module
@@ -222,6 +223,35 @@ def test_one_document_that_falls_to_the_held_out_side_is_explained(tmp_path: Pat
     with pytest.raises(DataError) as caught:
         prepare([write(tmp_path / "a.jsonl", ["x"])], TOKENIZER, tmp_path / "out", options(val_fraction=0.999999))
     assert caught.value.code == "DATA_SHORT" and "--val-fraction 0" in caught.value.fix
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks into /proc")
+def test_a_job_whose_helper_is_killed_says_so_and_goes_on_to_the_same_bytes(names: list[str], tmp_path: Path) -> None:
+    class KillHelper(Report):
+        def prepared(self, counts: Mapping[str, float]) -> None:
+            for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+
+    prepare(names, TOKENIZER, tmp_path / "whole", options())
+    with pytest.raises(GroundupError) as caught:
+        prepare(names, TOKENIZER, tmp_path / "out", options(workers=2), report=KillHelper())
+    assert (caught.value.code, caught.value.status) == ("WORKER_LOST", 3)
+    assert "same command" in caught.value.fix
+    prepare(names, TOKENIZER, tmp_path / "out", options(workers=2))
+    assert content(tmp_path / "out") == content(tmp_path / "whole")
+
+
+def test_a_vocabulary_above_two_bytes_gets_four(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for target in ("encoders", "shard_writer", "prepare"):
+        monkeypatch.setattr(f"groundup.text.{target}.dtype_of", lambda vocab_size: "uint32", raising=True)
+    prepare(names[:1], TOKENIZER, tmp_path / "wide", options())
+    monkeypatch.undo()
+    prepare(names[:1], TOKENIZER, tmp_path / "narrow", options())
+    wide, narrow = (open_shards(tmp_path / name).ids("train") for name in ("wide", "narrow"))
+    assert wide.arrays[0].dtype.itemsize == 2 * narrow.arrays[0].dtype.itemsize == 4
+    assert wide.read(0, len(wide)).tolist() == narrow.read(0, len(narrow)).tolist()
 
 
 JOB = """
