@@ -66,6 +66,10 @@ def qkv(keys: str = "BGSD") -> tuple[Tensor, Tensor, Tensor]:
     return tensor("BHTD"), tensor(keys), tensor(keys)
 
 
+def one_document() -> Tensor:
+    return attention.same_document_mask(torch.zeros(SIZES["B"], SIZES["T"]))
+
+
 POSITIONS = torch.arange(SIZES["T"])
 HALF = {"dropout": 0.5}
 BOOK = {"C": SIZES["H"] * SIZES["D"]}  # the book's heads cut the model's width
@@ -123,6 +127,10 @@ MODEL = [
     Call(lambda: attention.attention(*qkv("BGTD")), attention.attention, S=SIZES["T"]),
     Call(lambda: attention.attention(*qkv("BHTD")), attention.attention, S=SIZES["T"]),
     Call(lambda: attention.attention(*qkv("BGTD"), dropout=0.5), attention.attention, S=SIZES["T"]),
+    Call(lambda: attention.attention(*qkv("BGTD"), same_document=one_document()), attention.attention, S=SIZES["T"]),
+    Call(lambda: attention.document_numbers(ids("BT"), 0), attention.document_numbers),
+    Call(lambda: attention.same_document_mask(ids("BT")), attention.same_document_mask),
+    Call(lambda: gpt()(ids("BT"), documents=ids("BT")), Transformer),
     Call(lambda: gpt(n_kv_heads=SIZES["G"], position="rope").h[0].attn(tensor("BTC"), POSITIONS), attention.Attention),
     Call(lambda: layer_norm(tensor("BTC"), tensor("C"), tensor("C")), layer_norm),
     Call(lambda: rms_norm(tensor("BTC"), tensor("C")), rms_norm),
@@ -155,6 +163,7 @@ TEXT = [
 
 KERNELS = [
     Call(lambda: fused_attention(*qkv("BGTD"), cache=past()), fused_attention),
+    Call(lambda: fused_attention(*qkv("BGTD"), same_document=one_document()), fused_attention),
     Call(lambda: fused_attention(*qkv("BGTD"), window=3, cache=past()), fused_attention),
     *(
         Call(lambda kind=kind: fused_mlp(tensor("BTC"), kind, tensor("FC"), tensor("CF"), tensor("FC")), fused_mlp)
@@ -251,7 +260,7 @@ TRAINING = [
     Call(
         train_two_steps,
         *(loop.Loop.learn, loop.held_out_bits, step.take_library_step, step.mean_loss),
-        **{"B": 4, "T": 16, "C": 24, "N": 128},
+        **{"B": 4, "T": 16, "C": 24, "V": 300},
     ),
 ]
 

@@ -12,6 +12,7 @@ reads in this order never meets anything unexplained.
     config                      settings: files, flags, checks
     report                      how a stage tells its news
     files                       writing so that a power cut loses nothing
+    canonical_json              JSON that proves itself
     randomness                  a generator of its own for every use
 
     text.bpe                    byte-pair encoding as the book writes it
@@ -21,7 +22,16 @@ reads in this order never meets anything unexplained.
     text.tokenizer_json         the file of a tokenizer
     text.tokenizer              text to ids and back
     text.corpus                 texts to learn from
-    text.batches                windows and their order
+    text.pieces                 long texts in pieces that encode as the whole
+    text.sources                files of any size, piece by piece
+    text.workers                helper processes
+    text.encoders               text to ids on several cores
+    text.shards                 ids on the disk
+    text.shard_writer           what is finished stays finished
+    text.prepare                texts to shards
+    text.order                  a shuffled order that is not stored
+    text.batches                windows as batches
+    text.loader                 batches read ahead
     text                        (the chapter)
 
     model.config                what tells models apart
@@ -104,6 +114,7 @@ reads in this order never meets anything unexplained.
     cli.groups                  commands that help
     cli.main                    the door
     cli.tokenizer               groundup tokenizer
+    cli.prepare                 groundup prepare
     cli.view                    the live view of training
     cli.train                   groundup train
     cli.models                  opening a model for a command

@@ -158,6 +158,21 @@ def read_whole(file: FileIO, n_bytes: int) -> bytearray:
     return data
 
 
+def lock_file(descriptor: int) -> None:
+    """Take an exclusive lock or raise BlockingIOError; StorageError where the file system has no locks."""
+    if os.name == "nt":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue] -- Windows only
+        except OSError as error:
+            raise BlockingIOError from error
+        return
+    import fcntl
+
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Generator[None, None, None]:
     """Turn what the operating system says about a disk into a StorageError that says what to do."""

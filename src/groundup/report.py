@@ -17,7 +17,7 @@ class Report:
     """A listener that ignores everything: override what you want to hear."""
 
     def phase(self, name: str) -> None:
-        """A new phase of the work begins: "tokenizer", "model", "training", "evaluation", "saving"."""
+        """A new phase of the work begins: "tokenizer", "ids", "model", "training", "evaluation", "saving"."""
 
     def started(self, facts: Mapping[str, object]) -> None:
         """Training is about to begin (or go on): run_dir, step, steps, parameters, device, and so on."""
@@ -30,6 +30,9 @@ class Report:
 
     def progress(self, name: str, done: int, total: int) -> None:
         """A long piece of work inside a phase has come this far."""
+
+    def prepared(self, counts: Mapping[str, float]) -> None:
+        """So much text is prepared: documents, text_bytes, tokens, replaced, seconds; bytes of total_bytes."""
 
     def sample(self, step: int, text: str) -> None:
         """The model wrote something."""
@@ -45,3 +48,10 @@ class Report:
 
 
 SILENT = Report()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: 0:07, 3:00, 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,4 @@
-"""Windows, their targets and their order."""
+"""Windows and their targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.errors import DataError
-from groundup.text.batches import Windows, keyed_permutation, next_token_windows, random_batch
+from groundup.text.batches import Windows, next_token_windows, random_batch
+from groundup.text.order import keyed_permutation
 
 lengths = st.integers(2, 60)
 
@@ -32,34 +33,6 @@ def test_random_batches_come_from_every_valid_start_and_follow_the_generator():
     assert set(inputs[:, 0].tolist()) == set(range(6))
     assert torch.equal(inputs, random_batch(ids, 500, 4, torch.Generator().manual_seed(1))[0])
     assert not torch.equal(inputs, random_batch(ids, 500, 4, torch.Generator().manual_seed(2))[0])
-
-
-@given(st.integers(1, 300), st.integers(0, 2**63), st.integers(0, 5))
-def test_a_permutation_visits_every_index_once(n: int, seed: int, epoch: int):
-    order = keyed_permutation(n, seed, epoch)
-    assert sorted(order.permute(i) for i in range(n)) == list(range(n))
-
-
-def test_orders_of_seeds_and_epochs_look_unrelated():
-    n = 1_000
-    orders = [[keyed_permutation(n, seed, epoch).permute(i) for i in range(n)] for seed in (0, 1) for epoch in (0, 1)]
-    orders.append(list(range(n)))
-    for a in range(len(orders)):
-        for b in range(a):
-            # Two random orders agree in 1 place on average, and their correlation is about 1/√n = 0.03.
-            assert sum(x == y for x, y in zip(orders[a], orders[b], strict=True)) < 10
-            assert abs(torch.corrcoef(torch.tensor([orders[a], orders[b]], dtype=torch.float64))[0, 1]) < 0.15
-
-
-def test_neighbours_in_an_order_are_unrelated():
-    order = [keyed_permutation(1_000, 7, 0).permute(i) for i in range(1_000)]
-    pairs = torch.tensor([order[:-1], order[1:]], dtype=torch.float64)
-    assert abs(torch.corrcoef(pairs)[0, 1]) < 0.15
-
-
-def test_an_index_of_a_billion_takes_no_time():
-    order = keyed_permutation(10**9, 1, 0)
-    assert len({order.permute(i) for i in range(1_000)}) == 1_000
 
 
 def test_an_epoch_reads_every_window_once_across_batches():

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.training.curve import MOST_POINTS, curve_svg, curve_text, duration, smoothed, ticks
+from groundup.report import duration
+from groundup.training.curve import MOST_POINTS, curve_svg, curve_text, smoothed, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"
 

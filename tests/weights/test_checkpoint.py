@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from groundup import files
+from groundup.canonical_json import canonical_json, parse_sealed
 from groundup.errors import CheckpointError, DivergedError, StorageError
 from groundup.report import Report
 from groundup.weights import (
@@ -35,7 +36,7 @@ from groundup.weights import (
     state_id,
 )
 from groundup.weights.checkpoint import verify
-from groundup.weights.manifest import HASHED, canonical_json, make_manifest, parse_manifest
+from groundup.weights.manifest import HASHED, make_manifest
 
 RUN = "0123456789abcdef0123456789abcdef"
 DAMAGE = {"CKPT_HASH", "CKPT_SIZE", "CKPT_MISSING", "CKPT_NAME", "CKPT_FORMAT"}
@@ -199,13 +200,13 @@ def test_a_cut_file_is_noticed(folder: Path) -> None:
 
 def test_every_flipped_bit_and_every_cut_of_a_manifest_is_noticed(folder: Path) -> None:
     original = (save(folder, 1) / "manifest.json").read_bytes()
-    assert parse_manifest(original) is not None
+    assert parse_sealed(original) is not None
     for position in range(8 * len(original)):
         changed = bytearray(original)
         changed[position // 8] ^= 1 << position % 8
-        assert parse_manifest(bytes(changed)) is None, position
+        assert parse_sealed(bytes(changed)) is None, position
     for length in range(len(original)):
-        assert parse_manifest(original[:length]) is None, length
+        assert parse_sealed(original[:length]) is None, length
 
 
 @pytest.mark.parametrize("name", [*HASHED, "manifest.json"])

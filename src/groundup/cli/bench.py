@@ -53,15 +53,13 @@ def bench_train(
     preset: str, *, steps: int, settings: tuple[str, ...], n_runs: int, out: Path | None, as_json: bool
 ) -> int:
     """Training with fast parts against training with the plain ones."""
-    from ..text import Tokenizer
     from ..training import load_config
-    from ..training.data import read_texts
+    from ..training.data import read_data
 
     config = load_config(preset, settings)
     with tempfile.TemporaryDirectory(prefix="groundup-") as folder:
         # One tokenizer for all: what is measured is training.
-        texts = read_texts(config.data)
-        Tokenizer.train(texts.train, config.model.vocab_size, pattern=config.data.pattern).save(folder)
+        read_data(config.data).new_tokenizer(config.model.vocab_size, config.data.pattern).save(folder)
         fixed = [
             *settings,
             f"data.tokenizer={folder}",

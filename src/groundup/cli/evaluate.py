@@ -26,7 +26,7 @@ def evaluate(model: str, paths: tuple[Path, ...], folder: Path | None, as_json: 
     measured on the text that was held out when it was trained.
     """
     from ..evaluation import bits_per_byte, evaluate_text, perplexity
-    from ..text.corpus import read_documents
+    from ..text.sources import read_documents
 
     documents = [document for path in paths for document in read_documents(path)] if paths else held_out(Path(model))
     transformer, tokenizer = open_model(model, folder)
@@ -62,13 +62,13 @@ def held_out(model: Path) -> list[str]:
     """The held-out text of a run, given its folder or one of its checkpoints. Raises ConfigError if it is no run."""
     from ..config import build, read_toml
     from ..training import TrainConfig
-    from ..training.data import read_texts
+    from ..training.data import read_data
     from ..weights import read_model_config
 
     for folder in (model, model.absolute().parent.parent):
         path = folder / "config.toml"
         if path.is_file():
-            return read_texts(build(TrainConfig, read_toml(path), str(path)).data).val
+            return read_data(build(TrainConfig, read_toml(path), str(path)).data).held_out_texts()
     read_model_config(model)  # where there is no model at all, that is what to say
     raise ConfigError(
         "this is no run, so there is no held-out text",

@@ -32,6 +32,7 @@ from .terminal import fall_silent, indented, open_streams, say_json, say_last, s
 # In the order in which one meets them: name, address, what it does.
 COMMANDS = {
     "tokenizer": ("groundup.cli.tokenizer:tokenizer", "turn text into tokens: train a tokenizer, encode, decode, show"),
+    "prepare": ("groundup.cli.prepare:prepare", "turn texts of any size into token shards to train on"),
     "train": ("groundup.cli.train:train", "train a model; with nothing given, a small one that learns Shakespeare"),
     "generate": ("groundup.cli.generate:generate", "let a trained model write"),
     "eval": ("groundup.cli.evaluate:evaluate", "measure a model on a text: bits per byte, perplexity"),

@@ -32,6 +32,7 @@ FIRST_WORDS = {"shakespeare": "ROMEO:", "the-verdict": "I had always thought", "
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting, e.g. training.steps=500."
 )
 @click.option("--resume", is_flag=True, help="Go on where the run in --run-dir was stopped.")
+@click.option("--accept-new-data", is_flag=True, help="Go on although the data are not those of before.")
 @click.option(
     "--parts", "folder", type=Path, metavar="DIR", help="Train with your own parts, from the .py files there."
 )
@@ -44,6 +45,7 @@ def train(
     run_dir: Path | None,
     settings: tuple[str, ...],
     resume: bool,
+    accept_new_data: bool,
     folder: Path | None,
     as_json: bool,
 ) -> int:
@@ -63,7 +65,15 @@ def train(
     session.own_parts = tuple(sorted(parts.own)) if parts is not None else ()
     session.run_dir = run_dir if run_dir is not None and run_dir.is_dir() else None
     with view_for(session, as_json) as view:
-        result = run_training(config, run_dir, resume=resume, parts=parts, report=view, name=run_name(preset))
+        result = run_training(
+            config,
+            run_dir,
+            resume=resume,
+            accept_new_data=accept_new_data,
+            parts=parts,
+            report=view,
+            name=run_name(preset),
+        )
     if as_json:
         say_json(as_json_object(result))
     else:
@@ -114,7 +124,7 @@ def as_json_object(result: TrainResult) -> dict[str, object]:
 
 def say_result(result: TrainResult, sample: str) -> None:
     """What came out, and where it is."""
-    from ..training.curve import duration
+    from ..report import duration
     from ..training.metrics import read_metrics
 
     if sample:

@@ -17,8 +17,8 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..report import Report
-from ..training.curve import Row, curve_text, duration
+from ..report import Report, duration
+from ..training.curve import Row, curve_text
 from .main import Session
 from .terminal import fall_silent, indented, is_terminal, n_columns, say, styled, visible
 
@@ -137,7 +137,7 @@ class PlainView(RunView):
 
     def phase(self, name: str) -> None:
         """Say what is being prepared; what comes later is told by its results."""
-        if name in ("data", "tokenizer", "model"):
+        if name in ("data", "tokenizer", "ids", "model"):
             self.say(f"{phase_name(name)} …")
 
     def started(self, facts: Mapping[str, object]) -> None:
@@ -287,6 +287,7 @@ def phase_name(name: str) -> str:
     names = {
         "data": _("reading the text"),
         "tokenizer": _("preparing the tokenizer"),
+        "ids": _("preparing the ids"),
         "model": _("making the model"),
         "training": _("training"),
         "evaluation": _("measuring the held-out text"),

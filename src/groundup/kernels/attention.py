@@ -23,10 +23,11 @@ def fused_attention(
     cache: Cache | None = None,
     dropout: float = 0.0,
     generator: torch.Generator | None = None,
+    same_document: Tensor | None = None,
 ) -> Tensor:
     """Causal attention as the config asks for it. q: (B, H, T, D), k, v: (B, G, T, D) -> (B, H, T, D)."""
     if dropout > 0:
-        return attention(q, k, v, window, cache, dropout, generator)
+        return attention(q, k, v, window, cache, dropout, generator, same_document)
     if cache is not None:
         k, v = append_in_place(k, v, cache)  # (B, G, S, D)
     n_tokens, n_context = q.shape[2], k.shape[2]
@@ -35,6 +36,9 @@ def fused_attention(
         mask = sliding_window_mask(n_context, window).to(q.device)[-n_tokens:]  # (T, S)
     elif 1 < n_tokens < n_context:
         mask = torch.ones(n_tokens, n_context, dtype=torch.bool, device=q.device).tril(n_context - n_tokens)  # (T, S)
+    if same_document is not None:
+        seen = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=q.device).tril()  # (T, T)
+        mask = same_document & (seen if mask is None else mask)  # (B, 1, T, T)
     is_causal = mask is None and n_tokens > 1  # one token alone may see everything before it
     shared = q.shape[1] != k.shape[1]
     return functional.scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=shared)

@@ -62,6 +62,20 @@ def sliding_window_mask(t: int, window: int) -> Tensor:
     return seen.triu(1 - window)
 
 
+def document_numbers(ids: Tensor, end_of_text: int) -> Tensor:
+    """Which document each token belongs to: the number of ends of texts before it. An end belongs to what it ends.
+
+    ids: (B, T) -> (B, T).
+    """
+    ends = ids == end_of_text  # (B, T)
+    return ends.cumsum(1) - ends.long()  # (B, T)
+
+
+def same_document_mask(documents: Tensor) -> Tensor:
+    """True where two tokens belong to one document. documents: (B, T) -> (B, 1, T, T), the same for all heads."""
+    return (documents[:, :, None] == documents[:, None, :]).unsqueeze(1)  # (B, 1, T, T)
+
+
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, softmax=softmax) -> Tensor:
     """How much each query takes from each key.
 
@@ -218,6 +232,7 @@ def attention(
     cache: Cache | None = None,
     dropout: float = 0.0,
     generator: torch.Generator | None = None,
+    same_document: Tensor | None = None,
     *,
     causal_mask=causal_mask,
     sliding_window_mask=sliding_window_mask,
@@ -229,7 +244,8 @@ def attention(
 ) -> Tensor:
     """A joint: causal attention as the config asks for it, from the parts above.
 
-    q: (B, H, T, D), k, v: (B, G, T, D) -> (B, H, T, D). With a cache, the tokens go on where the cache ends.
+    q: (B, H, T, D), k, v: (B, G, T, D) -> (B, H, T, D). With a cache, the tokens go on where the cache ends; without
+    one, same_document (B, 1, T, T) may keep them from looking into another document.
     """
     n_tokens, n_shared = q.shape[2], q.shape[1] // k.shape[1]
     if cache is not None and window is None:
@@ -241,6 +257,8 @@ def attention(
         mask = causal_mask(n_context, q.device)  # (S, S)
     else:
         mask = sliding_window_mask(n_context, window).to(q.device)[-n_tokens:]  # (T, S)
+    if same_document is not None:
+        mask = mask & same_document  # (B, 1, T, T)
     if dropout > 0:
         shared_k = k.repeat_interleave(n_shared, dim=1)  # (B, H, S, D)
         weights = apply_dropout(attention_weights(q, shared_k, mask), dropout, True, generator)  # (B, H, T, S)
@@ -274,8 +292,9 @@ class Attention(nn.Module):
         cache: Cache | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        same_document: Tensor | None = None,
     ) -> Tensor:
-        """x: (B, T, C), positions: (T,) -> (B, T, C)."""
+        """x: (B, T, C), positions: (T,), same_document: (B, 1, T, T) or None -> (B, T, C)."""
         config, parts = self.config, self.parts
         rate = config.dropout if self.training else 0.0
         if "multi_head_attention" in parts.own:
@@ -288,7 +307,7 @@ class Attention(nn.Module):
         if config.position == "rope":
             # Rotate before the scores: q·k then depends only on the distance between two positions.
             q, k = parts.rope(q, positions, config.rope_theta), parts.rope(k, positions, config.rope_theta)
-        mixed = parts.attention(q, k, v, config.window, cache, rate, generator)  # (B, H, T, D)
+        mixed = parts.attention(q, k, v, config.window, cache, rate, generator, same_document)  # (B, H, T, D)
         out = parts.linear(parts.merge_heads(mixed), self.w_o, self.b_o)  # (B, T, C)
         if record is not None:
             record |= {f"{self.name}.{key}": value for key, value in (("q", q), ("k", k), ("v", v), ("out", out))}

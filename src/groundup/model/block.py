@@ -79,14 +79,15 @@ class Block(nn.Module):
         cache: Cache | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        same_document: Tensor | None = None,
     ) -> Tensor:
-        """x: (B, T, C), positions: (T,) -> (B, T, C)."""
+        """x: (B, T, C), positions: (T,), same_document: (B, 1, T, T) or None -> (B, T, C)."""
         rate = self.config.dropout if self.training else 0.0
         if "transformer_block" in self.parts.own:
             random = {"dropout": rate, "generator": generator} if rate > 0 else {}
             return self.parts.transformer_block(x, dict(self.named_parameters()), self.config.n_heads, **random)
         x, normed = self.ln1(x)  # (B, T, C)
-        attended = self.attn(normed, positions, cache, record, generator)  # (B, T, C)
+        attended = self.attn(normed, positions, cache, record, generator, same_document)  # (B, T, C)
         x, normed = self.ln2(x, self.parts.dropout(attended, rate, rate > 0, generator))  # (B, T, C)
         thought = self.mlp(normed)  # (B, T, C)
         x = x + self.parts.dropout(thought, rate, rate > 0, generator)  # (B, T, C)

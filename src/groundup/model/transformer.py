@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ShapeError
-from .attention import Cache
+from .attention import Cache, same_document_mask
 from .block import Block, transformer_block
 from .dropout import dropout
 from .embedding import embed
@@ -134,14 +134,18 @@ class Transformer(nn.Module):
         cache: ModelCache | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        documents: Tensor | None = None,
     ) -> Tensor:
-        """The scores of every token for what comes next. ids: (B, T) -> (B, T, V)."""
+        """The scores of every token for what comes next. ids: (B, T) -> (B, T, V).
+
+        documents: (B, T), which document each token belongs to, if attention is to stay inside of each.
+        """
         if "gpt_forward" in self.parts.own:
             rate = self.config.dropout if self.training else 0.0
             random = {"dropout": rate, "generator": generator} if rate > 0 else {}
             p = dict(self.named_parameters())
             return self.parts.gpt_forward(ids, p, self.config.n_layers, self.config.n_heads, **random)
-        logits = self.logits(self.hidden(ids, cache, record, generator))  # (B, T, V)
+        logits = self.logits(self.hidden(ids, cache, record, generator, documents))  # (B, T, V)
         if record is not None:
             record["logits"] = logits
         return logits
@@ -152,8 +156,9 @@ class Transformer(nn.Module):
         cache: ModelCache | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
+        documents: Tensor | None = None,
     ) -> Tensor:
-        """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C)."""
+        """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C); documents as above."""
         if ids.dim() != 2:
             raise ShapeError(f"ids have shape {tuple(ids.shape)}", where="Transformer", fix="give them as (B, T)")
         past = 0 if cache is None else cache.length
@@ -174,8 +179,10 @@ class Transformer(nn.Module):
         if record is not None:
             record["embedded"] = x
         positions = torch.arange(past, past + n_tokens, device=ids.device)  # (T,)
+        same_document = None if documents is None else same_document_mask(documents)  # (B, 1, T, T)
         for i, block in enumerate(self.h):
-            x = block(x, positions, None if cache is None else cache.layers[i], record, generator)  # (B, T, C)
+            layer = None if cache is None else cache.layers[i]
+            x = block(x, positions, layer, record, generator, same_document)  # (B, T, C)
         if cache is not None:
             cache.length += n_tokens
         _, x = self.ln_f(x)  # (B, T, C)

@@ -1,26 +1,23 @@
 """From one long line of token ids to batches: what the model sees in each step, and in which order.
 
 A language model learns to predict each token from those before it, so one window of T + 1 ids holds T questions and
-their T answers: the inputs are the first T ids, the targets the last T. Training cuts the text into such windows, laid
-end to end, and draws them in a new random order in each epoch. The order is a keyed permutation: it follows from
-(seed, epoch) alone and can be asked at any position, so a run that was stopped finds its place again by its step
-number, and nothing has to be shuffled in memory or saved.
+their T answers: the inputs are the first T ids, the targets the last T. Training cuts the text into such windows, end
+to end, and draws them in a new random order in each epoch (`order.py`). The ids may be a tensor, or lie in shards on
+the disk (`shards.py`), from which only the windows of a batch are read.
 
-Read next: `model/embedding.py`, which turns the ids into vectors.
-Source: Black and Rogaway 2002, "Ciphers with Arbitrary Finite Domains" (the permutation).
+Read next: `loader.py`, which reads the batches in processes of their own.
 """
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..randomness import derived_seed
+from .order import window_at
 
 
 def next_token_windows(ids: Tensor, context_length: int, stride: int) -> tuple[Tensor, Tensor]:
@@ -52,6 +49,14 @@ NextTokenWindows = Callable[[Tensor, int, int], tuple[Tensor, Tensor]]
 Batch = tuple[Tensor, Tensor]
 
 
+class TokenIds(Protocol):
+    """Ids in a row, wherever they are: a tensor, or shards on the disk."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: slice, /) -> Tensor: ...
+
+
 class Windows:
     """A text as windows of context_length tokens, in an order that follows from (seed, epoch, position) alone.
 
@@ -59,7 +64,9 @@ class Windows:
     Raises DataError (DATA_SHORT) when the text does not fill one window.
     """
 
-    def __init__(self, ids: Tensor, context_length: int, seed: int = 0, shuffle: bool = True, where: str = "") -> None:
+    def __init__(
+        self, ids: TokenIds, context_length: int, seed: int = 0, shuffle: bool = True, where: str = ""
+    ) -> None:
         self.ids = ids
         self.context_length = context_length
         self.seed = seed
@@ -77,10 +84,14 @@ class Windows:
         """How many whole windows there are: one epoch."""
         return self._n_windows
 
+    def close(self) -> None:
+        """Nothing to end: `Loader`, which stands in for this, has processes."""
+
     def batch(self, step: int, batch_size: int, next_token_windows: NextTokenWindows = next_token_windows) -> Batch:
         """The batch of one training step: inputs (B, T), targets (B, T)."""
         positions = range(step * batch_size, (step + 1) * batch_size)
-        return self._cut([self._window_at(position) for position in positions], next_token_windows)
+        places = [window_at(position, len(self), self.seed, self.shuffle) for position in positions]
+        return self.cut(self._rows(places), next_token_windows)
 
     def all(self, batch_size: int, next_token_windows: NextTokenWindows = next_token_windows) -> Iterator[Batch]:
         """Every window in the order of the text, then the tail: each token but the very first is a target once.
@@ -89,63 +100,19 @@ class Windows:
         window by itself, (1, t).
         """
         for start in range(0, len(self), batch_size):
-            yield self._cut(range(start, min(start + batch_size, len(self))), next_token_windows)
+            yield self.cut(self._rows(range(start, min(start + batch_size, len(self)))), next_token_windows)
         tail = self.ids[len(self) * self.context_length :]
         if len(tail) > 1:
             yield next_token_windows(tail, len(tail) - 1, len(tail) - 1)
 
-    def _window_at(self, position: int) -> int:
-        """Which window is read at a position, counted through all epochs."""
-        epoch, index = divmod(position, len(self))
-        return keyed_permutation(len(self), self.seed, epoch).permute(index) if self.shuffle else index
-
-    def _cut(self, windows: list[int] | range, next_token_windows: NextTokenWindows) -> Batch:
+    def _rows(self, windows: Sequence[int]) -> list[Tensor]:
+        """The T + 1 ids of each window."""
         length = self.context_length
-        rows = [self.ids[window * length : window * length + length + 1] for window in windows]
-        pairs = [next_token_windows(row, length, length) for row in rows]
+        return [self.ids[window * length : window * length + length + 1] for window in windows]
+
+    def cut(self, rows: Sequence[Tensor], next_token_windows: NextTokenWindows = next_token_windows) -> Batch:
+        """Rows of T + 1 ids as inputs (B, T) and targets (B, T)."""
+        pairs = [next_token_windows(row, self.context_length, self.context_length) for row in rows]
         inputs = torch.cat([inputs for inputs, _ in pairs])  # (B, T)
         targets = torch.cat([targets for _, targets in pairs])  # (B, T)
         return inputs, targets
-
-
-class KeyedPermutation:
-    """A shuffled order of 0 … n-1 that is computed, never stored. Make one with `keyed_permutation`.
-
-    A Feistel network writes a number as two digits and adds to one digit a scrambled function of the other, in turns:
-    whatever the function, each round can be undone, so the whole is a permutation of side² numbers. As these are a few
-    more than n, a result of n or above is sent through again until it falls below (cycle walking).
-    """
-
-    def __init__(self, n: int, keys: tuple[int, ...]) -> None:
-        self.n = n
-        self.side = math.isqrt(n - 1) + 1  # the smallest with side² >= n
-        self.keys = keys
-
-    def permute(self, index: int) -> int:
-        """The number that stands at `index` in the shuffled order."""
-        while True:
-            left, right = divmod(index, self.side)
-            for key in self.keys:
-                left, right = right, (left + scrambled(right ^ key)) % self.side
-            index = left * self.side + right
-            if index < self.n:
-                return index
-
-
-N_ROUNDS = 6  # four rounds already mix; two more cost a microsecond
-
-
-@functools.lru_cache(maxsize=4)  # the keys of an epoch are asked for again with every batch
-def keyed_permutation(n: int, seed: int, epoch: int) -> KeyedPermutation:
-    """The order of n windows in one epoch."""
-    return KeyedPermutation(n, tuple(derived_seed("data order", seed, epoch, index=i) for i in range(N_ROUNDS)))
-
-
-def scrambled(number: int) -> int:
-    """A number whose bits all depend on all bits of `number` (64 bits of it).
-
-    Source: Steele et al. 2014, "Fast Splittable Pseudorandom Number Generators", the mixer of SplitMix64.
-    """
-    number = (number ^ (number >> 30)) * 0xBF58476D1CE4E5B9 & 0xFFFFFFFFFFFFFFFF
-    number = (number ^ (number >> 27)) * 0x94D049BB133111EB & 0xFFFFFFFFFFFFFFFF
-    return number ^ (number >> 31)

@@ -25,16 +25,20 @@ class DataSection(Section):
     """What the model reads."""
 
     corpus: Literal["shakespeare", "the-verdict", "chinese"] = "shakespeare"  # packaged text, where no train is given
-    train: tuple[str, ...] | None = None  # text or JSON Lines files
-    val: tuple[str, ...] | None = None  # held-out text; None: the last tenth of the training text
-    tokenizer: str | None = None  # a folder with a tokenizer.json, or "gpt2"; None: trained on the training text
+    train: tuple[str, ...] | None = None  # files of text, JSON Lines or Parquet, or folders of shards
+    val: tuple[str, ...] | None = None  # held out; None: what the shards hold out, or the last tenth
+    tokenizer: str | None = None  # a folder with a tokenizer.json, or "gpt2"; None: the shards', or a new one
     pattern: Literal["gpt2", "gpt4"] = "gpt2"  # how a new tokenizer splits text into words
     shuffle: bool = True
+    documents: Literal["cross", "mask"] = "cross"  # whether attention goes on into the document before
+    workers: int = 0  # processes that read batches of shards ahead; they decide nothing
 
     def problems(self) -> Iterator[str]:
         """Each setting that cannot be, with what would do."""
         if self.val is not None and self.train is None:
             yield "data.val is given without data.train: name the training files too"
+        if not 0 <= self.workers <= 256:
+            yield f"data.workers is {self.workers}: use 0 to 256"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +165,7 @@ MAY_CHANGE = {
     "training.steps",
     "training.device",
     "training.seconds",
+    "data.workers",
 }  # and [evaluation], [checkpoint]: they decide nothing
 
 

@@ -17,6 +17,7 @@ from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from ..errors import quoted
+from ..report import duration
 
 Row = dict[str, float]
 Point = tuple[float, float]
@@ -133,13 +134,6 @@ def summary(rows: Sequence[Row]) -> str:
         step, best = min(values, key=lambda point: point[1])
         facts.append(f"best {best:.3f} bits per byte at step {step:,.0f}")
     return " · ".join(facts)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: 0:07, 3:00, 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 # --- scales -------------------------------------------------------------------------------------------------------

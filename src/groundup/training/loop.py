@@ -21,12 +21,13 @@ from ..errors import DivergedError, GroundupError
 from ..evaluation import bits_per_byte
 from ..generation import Sample, stream_text
 from ..report import Report
-from ..text.batches import Batch, Windows
+from ..text.batches import Batch, TokenIds, Windows
+from ..text.loader import Loader
+from ..text.shards import token_lengths
 from ..text.tokenizer import Tokenizer
 from ..weights.checkpoint import prune, save_checkpoint
 from .clipping import global_norm
 from .config import CALIBRATION_STEPS
-from .data import count_bytes
 from .metrics import MetricsLog
 from .run_directory import RunDirectory
 from .schedule import constant_learning_rate, linear_learning_rate
@@ -44,8 +45,8 @@ class Loop:
     def __init__(
         self,
         state: TrainState,
-        data: Windows,
-        held_out: Tensor,
+        data: Windows | Loader,
+        held_out: TokenIds,
         tokenizer: Tokenizer,
         *,
         run: RunDirectory,
@@ -232,27 +233,28 @@ def update_ratio(before: list[Tensor], after: list[Tensor]) -> float:
 
 
 def held_out_bits(
-    state: TrainState, ids: Tensor, tokenizer: Tokenizer, check: Callable[[], None] = lambda: None
+    state: TrainState, ids: TokenIds, tokenizer: Tokenizer, check: Callable[[], None] = lambda: None
 ) -> float:
     """Bits per byte of the held-out text: windows of context_length, each token but the very first predicted once."""
     config, model = state.config, state.model
-    counted: list[Tensor] = []
+    lengths = torch.from_numpy(token_lengths(tokenizer))  # (V,)
+    n_tokens = n_bytes = 0
 
     def measured() -> Iterator[Batch]:
+        nonlocal n_tokens, n_bytes
         windows = Windows(ids, config.model.context_length, shuffle=False, where="the held-out text")
         for number, (inputs, targets) in enumerate(windows.all(config.training.batch_size)):
             if config.evaluation.batches is not None and number >= config.evaluation.batches:
                 return
             check()
-            counted.append(targets.flatten())
+            n_tokens, n_bytes = n_tokens + targets.numel(), n_bytes + int(lengths[targets].sum())
             yield inputs.to(state.device), targets.to(state.device)
 
     def forward(inputs: Tensor, params: Mapping[str, Tensor]) -> Tensor:
         del params  # the model holds them itself
-        return model(inputs)
+        return model(inputs, documents=state.documents(inputs))
 
     model.eval()
     mean = state.parts.evaluate_loss(forward, state.params, measured())
     model.train()
-    targets = torch.cat(counted)  # (N,)
-    return bits_per_byte(mean * len(targets), count_bytes(tokenizer, targets.tolist()))
+    return bits_per_byte(mean * n_tokens, n_bytes)

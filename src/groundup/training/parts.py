@@ -169,6 +169,7 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
     model, training = config.model, config.training
     wanted: dict[str, list[tuple[str, object, object]]] = {
         "multi_head_attention": [
+            ("data.documents", config.data.documents, "cross"),
             ("model.n_kv_heads", model.kv_heads, model.n_heads),
             ("model.qk_norm", model.qk_norm, False),
             ("model.window", model.window, None),
@@ -183,6 +184,7 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
             ("model.embedding_norm", model.embedding_norm, False),
         ],
         "train_step": [
+            ("data.documents", config.data.documents, "cross"),
             ("training.optimizer", training.optimizer, "adamw"),
             ("training.weight_decay", training.weight_decay, 0.1),
             ("training.beta1", training.beta1, 0.9),

@@ -20,15 +20,16 @@ from pathlib import Path
 import torch
 
 from .. import __version__, files
-from ..errors import ConfigError, GroundupError, Interrupted, quoted
+from ..errors import REQUEST_WRONG, ConfigError, DataError, GroundupError, Interrupted, quoted
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from ..text.batches import Windows
+from ..text.loader import Loader
 from ..text.tokenizer import Tokenizer
 from ..weights.checkpoint import clean_leftovers, has_checkpoints, newest_checkpoint
 from .config import TrainConfig
 from .curve import curve_svg
-from .data import Texts, encode_documents, read_texts, require_enough
+from .data import RunIds, Shards, Texts, read_data, require_enough
 from .loop import Loop
 from .memory import require_memory
 from .metrics import read_metrics
@@ -56,6 +57,7 @@ def train(
     run_dir: str | Path | None = None,
     *,
     resume: bool = False,
+    accept_new_data: bool = False,
     parts: Parts | None = None,
     report: Report = SILENT,
     name: str = "run",
@@ -71,7 +73,7 @@ def train(
     if device.type == "cpu":
         require_memory(config)
     report.phase("data")
-    texts = read_texts(config.data)
+    data = read_data(config.data)
     path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
     with RunDirectory(path) as run:
         if run.exists and not resume:
@@ -81,19 +83,24 @@ def train(
         loop: Loop | None = None
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
-                loop = _prepare(run, config, parts, texts, device, report, stop)
+                loop = _prepare(run, config, parts, data, device, report, stop, accept_new_data=accept_new_data)
                 loop.run()
                 return _finish(loop)
             except Interrupted:
                 raise _interrupted(run, loop) from None
             except BaseException as error:  # it goes on its way, but does not leave "running" behind
                 known = error if isinstance(error, GroundupError) else GroundupError(repr(error), code="BUG")
-                if loop is not None or not run.exists:  # a request that was refused changes nothing about the run
+                if loop is not None and known.code == "WORKER_LOST":  # the step had not begun: the state is whole
+                    loop.save()
+                if loop is None and run.is_new and (known.status == REQUEST_WRONG or isinstance(known, DataError)):
+                    run.discard()  # nothing was begun: nothing stays
+                elif loop is not None or not run.exists:  # a request that was refused changes nothing about the run
                     run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
                 raise
             finally:
                 if loop is not None:
                     loop.metrics.flush()
+                    loop.data.close()
 
 
 # --- before the first step --------------------------------------------------------------------------------------------
@@ -103,10 +110,12 @@ def _prepare(
     run: RunDirectory,
     config: TrainConfig,
     parts: Parts,
-    texts: Texts,
+    data: Texts | Shards,
     device: torch.device,
     report: Report,
     stop: StopFlag,
+    *,
+    accept_new_data: bool,
 ) -> Loop:
     """All that the loop needs; the run's folder begun, or found to be the one wanted."""
     begun = run.exists
@@ -115,38 +124,50 @@ def _prepare(
     else:
         run.write_status("running", 0)
     report.phase("tokenizer")
-    tokenizer = _tokenizer(run, config, texts)
+    tokenizer = _tokenizer(run, config, data)
     _check_vocabulary(tokenizer, config, report)
     stop.check()
-    train_ids, val_ids = (encode_documents(tokenizer, documents) for documents in (texts.train, texts.val))
-    for what, ids in (("training", train_ids), ("held-out", val_ids)):
-        require_enough(len(ids), config.model.context_length, texts, what)
+    report.phase("ids")
+    ids = data.ids(tokenizer, stop.check)
+    for what, n_tokens in (("training", len(ids.train)), ("held-out", len(ids.val))):
+        require_enough(n_tokens, config.model.context_length, data.name, what)
+    if ids.damage is not None and not begun:  # of a run that was begun, it is another text now
+        raise ids.damage
     stop.check()
     report.phase("model")
     state = new_state(config, parts, device)
-    length, seed = config.model.context_length, config.training.seed
-    data = Windows(torch.tensor(train_ids), length, seed, config.data.shuffle, where=texts.name)
-    loop = Loop(state, data, torch.tensor(val_ids), tokenizer, run=run, report=report, stop=stop)
-    facts = _facts(config, parts, texts, tokenizer)
+    state.document_end = _document_end(tokenizer, config)
+    loop = Loop(state, _batches(config, ids, report), ids.val, tokenizer, run=run, report=report, stop=stop)
+    facts = _facts(config, parts, ids, tokenizer)
     if begun:
-        for difference in run.go_on(facts):
+        for difference in run.go_on(facts, accept_new_data=accept_new_data):
             report.warn(difference)
         _go_on(loop)
     else:
         tokenizer.save(run.path / "tokenizer")
         run.begin(config, facts)  # writes run.json, which says that a run is here: last, so that all of it is
     run.write_status("running", state.step)
-    _announce(loop, parts, len(train_ids))
+    _announce(loop, parts, len(ids.train))
     return loop
 
 
-def _tokenizer(run: RunDirectory, config: TrainConfig, texts: Texts) -> Tokenizer:
-    """The run's own tokenizer on resume, the one that the config names, or a new one from the training text."""
+def _batches(config: TrainConfig, ids: RunIds, report: Report) -> Windows | Loader:
+    """The windows of the training text; those of shards are read by data.workers processes."""
+    windows = Windows(ids.train, config.model.context_length, config.training.seed, config.data.shuffle)
+    if config.data.workers and not ids.folders:
+        report.note("data.workers is for shards (groundup prepare): this text is in memory")
+    if config.data.workers and ids.folders:
+        return Loader(windows, ids.wanted(config), config.data.workers, report.warn)
+    return windows
+
+
+def _tokenizer(run: RunDirectory, config: TrainConfig, data: Texts | Shards) -> Tokenizer:
+    """The run's own tokenizer on resume, the one that the config names, the shards', or a new one."""
     if run.exists and (run.path / "tokenizer").exists():
         return Tokenizer.load(run.path / "tokenizer")
     if config.data.tokenizer is not None:
         return Tokenizer.load(config.data.tokenizer)
-    return Tokenizer.train(texts.train, config.model.vocab_size, pattern=config.data.pattern)
+    return data.new_tokenizer(config.model.vocab_size, config.data.pattern)
 
 
 def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report) -> None:
@@ -162,7 +183,20 @@ def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report)
         report.note(f"the model has {n_rows:,} rows and the tokenizer {n_ids:,} ids: the rest stay unused")
 
 
-def _facts(config: TrainConfig, parts: Parts, texts: Texts, tokenizer: Tokenizer) -> dict[str, object]:
+def _document_end(tokenizer: Tokenizer, config: TrainConfig) -> int | None:
+    """The token at which attention stops; None where it goes on. Raises ConfigError where there is no such token."""
+    if config.data.documents == "cross":
+        return None
+    if tokenizer.end_of_text is None:
+        raise ConfigError(
+            "data.documents is mask, and the tokenizer has no token for the end of a text",
+            where="data.documents",
+            fix="use cross, or a tokenizer with <|endoftext|>",
+        )
+    return tokenizer.end_of_text
+
+
+def _facts(config: TrainConfig, parts: Parts, ids: RunIds, tokenizer: Tokenizer) -> dict[str, object]:
     """What run.json says of a run besides its name: what decides the result, and what may change its last bits."""
     return {
         "seed": config.training.seed,
@@ -172,7 +206,7 @@ def _facts(config: TrainConfig, parts: Parts, texts: Texts, tokenizer: Tokenizer
         "machine": platform.machine(),
         "own_parts": parts.source_sha256,
         "tokenizer_sha256": tokenizer.sha256,
-        "data_sha256": texts.sha256,
+        "data_sha256": ids.sha256,
     }
 
 

@@ -27,6 +27,7 @@ from ..errors import BusyError, CheckpointError, ConfigError, GroundupError
 from .config import TrainConfig, decisive
 
 FORMAT, VERSION = "groundup-run", 1
+ACCEPTED = "accepted-data.json"  # other data that somebody allowed a resumed run to go on with
 
 
 def next_free(base: Path, preset: str) -> Path:
@@ -49,13 +50,15 @@ class RunDirectory:
         self.checkpoints = path / "checkpoints"
         self.identity: dict[str, object] = {}
         self._lock: int | None = None
+        self._made = False  # by this process
 
     def __enter__(self) -> RunDirectory:
+        self._made = not self.path.exists()
         files.make_folder(self.path)
         with files.storage_errors(self.path):
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            lock_file(self._lock)
+            files.lock_file(self._lock)
         except BlockingIOError:
             holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
             os.close(self._lock)
@@ -77,6 +80,17 @@ class RunDirectory:
     def exists(self) -> bool:
         """Whether a run was begun here."""
         return (self.path / "run.json").exists()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this process made the folder, and no run was begun in it."""
+        return self._made and not self.exists
+
+    def discard(self) -> None:
+        """Remove a folder in which no run was begun."""
+        self.__exit__()
+        self._lock = None
+        files.discard_folder(self.path)
 
     def write_config(self, config: TrainConfig) -> None:
         """Replace config.toml."""
@@ -109,28 +123,52 @@ class RunDirectory:
                 code="RUN_CONFIG",
             )
 
-    def go_on(self, facts: Mapping[str, object]) -> list[str]:
+    def go_on(self, facts: Mapping[str, object], *, accept_new_data: bool = False) -> list[str]:
         """Check that the run begun here read the same data; returns what else is different.
+
+        With accept_new_data other data are written down in accepted-data.json, and count from now on.
 
         Raises ConfigError RUN_DATA or TOK_MATCH for other data or another tokenizer; CheckpointError RUN_JSON.
         """
         self.identity = self._read_identity()
+        accepted = self._accepted_data()
+        known = self.identity | ({"data_sha256": accepted[-1]["now"]} if accepted else {})
+        news: list[str] = []
         for key, what, code in (("data_sha256", "data", "RUN_DATA"), ("tokenizer_sha256", "tokenizer", "TOK_MATCH")):
-            if self.identity.get(key) != facts.get(key):
+            if known.get(key) != facts.get(key):
+                changed = (
+                    f"the {what} changed since the run was begun: sha256 was {known.get(key)}, now {facts.get(key)}"
+                )
+                if code == "RUN_DATA" and accept_new_data:
+                    accepted.append({"was": str(known.get(key)), "now": str(facts.get(key))})
+                    files.write_text(self.path / ACCEPTED, json.dumps(accepted, indent=1) + "\n")
+                    news.append(changed)
+                    continue
+                also = ", go on with --accept-new-data" if code == "RUN_DATA" else ""
                 raise ConfigError(
-                    f"the {what} changed since the run was begun: sha256 was {self.identity.get(key)}, "
-                    f"now {facts.get(key)}",
+                    changed,
                     where=str(self.path),
-                    fix=f"bring the old {what} back, or begin a new run",
+                    fix=f"bring the old {what} back{also}, or begin a new run",
                     code=code,
                 )
         own = "own_parts"
-        news = ["the run was begun with other parts of your own"] if self.identity.get(own) != facts.get(own) else []
+        news += ["the run was begun with other parts of your own"] if self.identity.get(own) != facts.get(own) else []
         return news + [
             f"{key} was {self.identity.get(key)}, now {facts.get(key)}: the result may differ in the last bits"
             for key in ("groundup", "torch", "threads", "machine")
             if self.identity.get(key) != facts.get(key)
         ]
+
+    def _accepted_data(self) -> list[dict[str, str]]:
+        """The data that were accepted since the run was begun."""
+        path = self.path / ACCEPTED
+        try:
+            found = json.loads(path.read_text("utf-8")) if path.exists() else []
+            return [{"was": str(entry["was"]), "now": str(entry["now"])} for entry in found]
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{ACCEPTED} is damaged", where=str(path), fix="restore it from a copy, or remove it", code="RUN_JSON"
+            ) from error
 
     def _read_identity(self) -> dict[str, object]:
         path = self.path / "run.json"
@@ -159,18 +197,3 @@ class RunDirectory:
         if error is not None:
             status |= {"error": error.as_json()}
         files.write_text(self.path / "status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
-
-
-def lock_file(descriptor: int) -> None:
-    """Take an exclusive lock or raise BlockingIOError; StorageError where the file system has no locks."""
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # pyright: ignore[reportAttributeAccessIssue] -- Windows only
-        except OSError as error:
-            raise BlockingIOError from error
-        return
-    import fcntl
-
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import CheckpointError
+from ..model.attention import document_numbers
 from ..model.transformer import Transformer
 from ..randomness import derived_generator
 from ..weights.checkpoint import Checkpoint
@@ -47,11 +48,16 @@ class TrainState:
     best: dict[str, float] = field(default_factory=dict)  # step and val_bits_per_byte
     skipped: list[int] = field(default_factory=list)  # recent steps whose numbers went bad
     own: dict[str, object] = field(default_factory=dict)  # what an own train_step keeps between steps
+    document_end: int | None = None  # the token at which attention stops, with data.documents = "mask"
 
     @property
     def params(self) -> dict[str, Tensor]:
         """The model's parameters by name."""
         return dict(self.model.named_parameters())
+
+    def documents(self, inputs: Tensor) -> Tensor | None:
+        """Which document each token belongs to; None where attention goes on into the one before. (B, T) -> (B, T)."""
+        return None if self.document_end is None else document_numbers(inputs, self.document_end)
 
     @property
     def device(self) -> torch.device:

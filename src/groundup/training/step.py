@@ -94,7 +94,7 @@ def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -
     with autocast(config.training.precision, inputs.device.type):
         if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss
             return state.parts.cross_entropy(model(inputs, generator=generator), targets)
-        hidden = model.hidden(inputs, generator=generator)  # (B, T, C)
+        hidden = model.hidden(inputs, generator=generator, documents=state.documents(inputs))  # (B, T, C)
         return state.parts.head_loss(hidden, model.output_weight, targets, config.model.logit_soft_cap)
 
 

@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from .. import files
+from ..canonical_json import canonical_json
 from ..errors import CheckpointError, DivergedError, StorageError, WeightsError, quoted
 from ..report import Report
 from .manifest import (
@@ -43,7 +44,6 @@ from .manifest import (
     STATE,
     STEP_NAME,
     Json,
-    canonical_json,
     damage,
     make_manifest,
     open_file,

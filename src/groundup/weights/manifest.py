@@ -3,8 +3,7 @@
     {"files":{"model.safetensors":{"bytes":81234,"sha256":"…","tensors":{"h.0.attn.w_q":{"dtype":"F32",…
      "format":"groundup-checkpoint","run_id":"…","self":"…","state_id":"…","step":1000,"version":1,"writer":{…}}
 
-It is canonical JSON: there is one way to write a value, so that a reader can write what it read again and compare the
-bytes. Its own hash, `self`, covers the rest. Together the two notice every flipped bit and every lost byte.
+It is canonical JSON, sealed with its own hash, `self` (`canonical_json.py`): every flipped bit shows.
 
 To later versions of this format: `format`, `version`, `self` and the canonical form are for ever. A reader believes a
 version number only after it has checked the hash.
@@ -16,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from io import FileIO
@@ -24,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
+from ..canonical_json import Json, canonical_json, parse_sealed, sealed
 from ..errors import CheckpointError, quoted
 from .safetensors_file import read_error
 
@@ -33,13 +32,6 @@ HASHED = (MODEL, OPTIMIZER, STATE)  # the files that make up the state; the mani
 MAX_MANIFEST_BYTES = 16 << 20
 STEP_NAME = re.compile(r"step-(\d{12})")
 
-Json = dict[str, Any]
-
-
-def canonical_json(value: object) -> bytes:
-    """The one way to write a JSON value: sorted keys, no spaces, ASCII, a newline at the end. ValueError on NaN."""
-    return (json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n").encode("ascii")
-
 
 def state_id(hashes: Mapping[str, str]) -> str:
     """One hash for a whole state, from the sha256 of each of its files. Equal ids mean equal training state."""
@@ -48,16 +40,17 @@ def state_id(hashes: Mapping[str, str]) -> str:
 
 def make_manifest(entries: Json, step: int, run_id: str, writer: Mapping[str, Any]) -> Json:
     """The manifest of a checkpoint whose files are described by `entries`."""
-    manifest: Json = {
-        "files": entries,
-        "format": FORMAT,
-        "run_id": run_id,
-        "state_id": state_id({name: entry["sha256"] for name, entry in entries.items()}),
-        "step": step,
-        "version": VERSION,
-        "writer": dict(writer),
-    }
-    return manifest | {"self": hashlib.sha256(canonical_json(manifest)).hexdigest()}
+    return sealed(
+        {
+            "files": entries,
+            "format": FORMAT,
+            "run_id": run_id,
+            "state_id": state_id({name: entry["sha256"] for name, entry in entries.items()}),
+            "step": step,
+            "version": VERSION,
+            "writer": dict(writer),
+        }
+    )
 
 
 def read_manifest(path: Path) -> Json:
@@ -65,7 +58,7 @@ def read_manifest(path: Path) -> Json:
     if path.is_symlink() or not path.is_dir():
         raise damage("CKPT_NAME", "a checkpoint is a folder, and this is none", path)
     data = _read(path / MANIFEST, MAX_MANIFEST_BYTES)
-    manifest = parse_manifest(bytes(data))
+    manifest = parse_sealed(bytes(data))
     if manifest is None:
         cut = not data.endswith(b"\n")
         what = "is cut: its last line has no end" if cut else "is not as it was written: its hash does not fit"
@@ -81,18 +74,6 @@ def read_manifest(path: Path) -> Json:
         )
     _check_manifest(manifest, path)
     return manifest
-
-
-def parse_manifest(data: bytes) -> Json | None:
-    """The manifest, if these are exactly the bytes that were written."""
-    try:
-        manifest = json.loads(data.decode("ascii"))
-        if not isinstance(manifest, dict) or canonical_json(manifest) != data:
-            return None
-        rest = {key: value for key, value in manifest.items() if key != "self"}
-        return manifest if manifest.get("self") == hashlib.sha256(canonical_json(rest)).hexdigest() else None
-    except (ValueError, RecursionError):
-        return None
 
 
 def _check_manifest(manifest: Json, path: Path) -> None:

@@ -1,0 +1,109 @@
+"""Encoding on several cores: pieces of text go round to helper processes, and their ids come back in order.
+
+Read next: `shards.py`, where the ids are kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .tokenizer import Tokenizer
+from .tokenizer_json import Reader
+from .workers import Answer, Worker, serve
+
+Ids = NDArray[Any]
+Encode = Callable[[Sequence[str]], list[Ids]]
+Work = TypeVar("Work")
+
+AHEAD = 2  # pieces of work for each helper that are under way or wait
+
+
+def dtype_of(vocab_size: int) -> str:
+    """The smallest kind of number that holds every id."""
+    return "uint16" if vocab_size <= 1 << 16 else "uint32"
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
+    """The ids of each text."""
+    kind = dtype_of(tokenizer.vocab_size)
+    return [np.array(tokenizer.encode(text), dtype=kind) for text in texts]
+
+
+@contextlib.contextmanager
+def encoders(tokenizer: Tokenizer, n_workers: int) -> Generator[Callable[..., Any]]:
+    """A function (works, texts_of) -> (work, ids of its texts) of each, in the order of the works.
+
+    At most AHEAD works for each helper are taken before the first of them is given back; without helpers one.
+    """
+    if n_workers == 0:
+
+        def encode_here(works: Iterable[Work], texts_of: Callable[[Work], Sequence[str]]) -> Iterator[Any]:
+            return ((work, encode_texts(tokenizer, texts_of(work))) for work in works)
+
+        yield encode_here
+        return
+    with contextlib.ExitStack() as stack:
+        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        # Started from the main thread: the kernel ends a helper with the thread that started it.
+        for _ in range(n_workers):
+            worker = Worker(__name__, tokenizer.to_json().encode())
+            stack.callback(worker.close)
+            idle.put(worker)
+        threads = stack.enter_context(ThreadPoolExecutor(n_workers))
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        kind = dtype_of(tokenizer.vocab_size)
+
+        def encode(texts: Sequence[str]) -> list[Ids]:
+            worker = idle.get()
+            try:
+                worker.send(json.dumps(list(texts), ensure_ascii=False).encode())
+                return unpacked(worker.receive(), len(texts), kind)
+            finally:
+                idle.put(worker)
+
+        def encode_all(works: Iterable[Work], texts_of: Callable[[Work], Sequence[str]]) -> Iterator[Any]:
+            waiting: deque[tuple[Work, Future[list[Ids]]]] = deque()
+            for work in works:
+                waiting.append((work, threads.submit(encode, texts_of(work))))
+                if len(waiting) >= AHEAD * n_workers:
+                    done, ids = waiting.popleft()
+                    yield done, ids.result()
+            while waiting:
+                done, ids = waiting.popleft()
+                yield done, ids.result()
+
+        yield encode_all
+
+
+def packed(arrays: Sequence[Ids]) -> bytes:
+    """The lengths of some arrays, and then the arrays."""
+    lengths = np.array([len(array) for array in arrays], dtype=np.uint64)
+    return b"".join([lengths.tobytes(), *(array.tobytes() for array in arrays)])
+
+
+def unpacked(message: bytes, n_arrays: int, kind: str) -> list[Ids]:
+    """The inverse of `packed`."""
+    if n_arrays == 0:
+        return []
+    lengths = np.frombuffer(message, dtype=np.uint64, count=n_arrays)
+    ids = np.frombuffer(message, dtype=kind, offset=lengths.nbytes)
+    return np.split(ids, np.cumsum(lengths)[:-1].astype(np.int64))
+
+
+def main() -> None:
+    """A helper's work."""
+
+    def make(first: bytes) -> Answer:
+        tokenizer = Tokenizer(Reader("the tokenizer of a helper process").vocabulary(first))
+        return lambda question: packed(encode_texts(tokenizer, json.loads(question)))
+
+    serve(make)

@@ -1,0 +1,210 @@
+"""Token shards: a corpus as ids on the disk, of any size, read through memory maps.
+
+    DIR/index.json                   what the others must be, byte for byte; written last
+    DIR/train-000000.bin             ids, two bytes each (four for a vocabulary above 65,536), little-endian
+    DIR/train-000000.documents       where each document ends: positions in the .bin, eight bytes each
+    DIR/val-000000.bin …             the documents that are held out
+    DIR/tokenizer/tokenizer.json     what the ids mean
+
+All shards of a split but the last have the same number of tokens, so finding a position is a division. A run reads them
+as it reads a tensor of ids: `len(ids)`, `ids[start:stop]`. Nothing but the pages that are asked for is in memory.
+
+Read next: `shard_writer.py` and `prepare.py`, which make them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import files
+from ..canonical_json import Json, parse_sealed
+from ..errors import DataError, quoted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .tokenizer import Tokenizer
+
+FORMAT, VERSION = "groundup-shards", 1
+INDEX = "index.json"
+JOB = "job.json"  # stands there while shards are being made
+MAX_INDEX_BYTES = 64 << 20
+BLOCK = 1 << 22  # bytes that are hashed at once
+
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, Split] = ("train", "val")
+
+
+class IdReader:
+    """Ids that lie in several arrays, read as one long line."""
+
+    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+        self.arrays = list(arrays)
+        self.starts = [0, *accumulate(len(array) for array in arrays)]
+
+    def __len__(self) -> int:
+        return self.starts[-1]
+
+    def read(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The ids from start up to, but not, stop; they may lie in several arrays."""
+        parts: list[NDArray[Any]] = [np.empty(0, np.int64)]
+        number = bisect_right(self.starts, start) - 1  # the array that holds the first of them
+        while number < len(self.arrays) and self.starts[number] < stop:
+            first = self.starts[number]
+            parts.append(self.arrays[number][max(start - first, 0) : max(stop - first, 0)])
+            number += 1
+        return np.concatenate(parts, dtype=np.int64)
+
+    def __getitem__(self, places: slice) -> Tensor:
+        """The ids of a slice as a tensor of int64."""
+        import torch
+
+        start, stop, _ = places.indices(len(self))
+        return torch.from_numpy(self.read(start, stop))
+
+    def part(self, start: int, stop: int) -> IdReader:
+        """The ids between two places, without reading them."""
+        ends = zip(self.starts, self.arrays, strict=False)
+        return IdReader([array[max(start - first, 0) : max(stop - first, 0)] for first, array in ends])
+
+
+@dataclass(frozen=True)
+class ShardFolder:
+    """The shards of one corpus. Made by `open_shards`, which has checked the index and the sizes of all files."""
+
+    path: Path
+    index: Json
+
+    def entries(self, split: Split) -> list[Json]:
+        """What the index says of each shard."""
+        return self.index["splits"][split]
+
+    def ids(self, split: Split) -> IdReader:
+        """The ids of a split, mapped into memory."""
+        kind = np.dtype(self.index["dtype"]).newbyteorder("<")
+        return IdReader([np.memmap(self.path / entry["name"], kind, "r") for entry in self.entries(split)])
+
+    def document_ends(self, split: Split) -> NDArray[np.uint64]:
+        """Where each document of a split ends, counted through all its shards."""
+        first, ends = 0, [np.empty(0, np.uint64)]
+        for entry in self.entries(split):
+            inside = np.fromfile(self.path / entry["documents"]["name"], np.dtype("<u8"))
+            ends.append(inside + np.uint64(first))
+            first += entry["n_tokens"]
+        return np.concatenate(ends)
+
+    def scan(self, split: Split, check: Callable[[], None] = lambda: None) -> Iterator[tuple[Json, str]]:
+        """Read each shard once: (its entry, the sha256 that it has now).
+
+        Raises DataError DATA_TOKEN for an id that the vocabulary does not have. check is called between, and may stop.
+        """
+        for entry in self.entries(split):
+            digest, n_read = hashlib.sha256(), 0
+            kind = np.dtype(self.index["dtype"]).newbyteorder("<")
+            with open(self.path / entry["name"], "rb") as file:
+                while block := file.read(BLOCK):
+                    check()
+                    digest.update(block)
+                    self._require_known(np.frombuffer(block, kind), n_read // kind.itemsize, entry["name"])
+                    n_read += len(block)
+            yield entry, digest.hexdigest()
+
+    def _require_known(self, ids: NDArray[Any], first: int, name: str) -> None:
+        n_ids = int(self.index["vocab_size"])
+        if int(ids.max(initial=0)) < n_ids:
+            return
+        place = int(np.argmax(ids >= n_ids))
+        raise DataError(
+            f"token {first + place:,} is {int(ids[place])}, and ids go from 0 to {n_ids - 1}",
+            where=quoted(str(self.path / name)),
+            fix="prepare the texts again",
+            code="DATA_TOKEN",
+        )
+
+
+def is_shard_folder(path: str | Path) -> bool:
+    """Whether shards lie here, or lay here: a folder with one of their files."""
+    folder = Path(path)
+    return folder.is_dir() and any((folder / name).exists() for name in (INDEX, JOB, "train-000000.bin"))
+
+
+def open_shards(path: str | Path) -> ShardFolder:
+    """The shards in a folder, their index checked, and every file as long as it says.
+
+    Raises DataError: DATA_INDEX for an index that is missing or not as it was written, DATA_VERSION for a newer one,
+    DATA_SIZE for a file that is missing, cut or too long.
+    """
+    folder = Path(path)
+    index = read_index(folder)
+    for split in SPLITS:
+        for entry in index["splits"][split]:
+            for file in (entry, entry["documents"]):
+                require_size(folder / file["name"], int(file["bytes"]))
+    return ShardFolder(folder, index)
+
+
+def read_index(folder: Path) -> Json:
+    """The checked index of a folder of shards."""
+    path = folder / INDEX
+    try:
+        with files.open_regular(path) as file:
+            data = bytes(files.read_whole(file, min(path.stat().st_size, MAX_INDEX_BYTES)))
+    except FileNotFoundError as error:
+        raise bad_index(path, "it is missing: the shards were never finished") from error
+    except OSError as error:
+        raise bad_index(path, f"it cannot be read: {error.strerror}") from error
+    index = parse_sealed(data)
+    if index is None or index.get("format") != FORMAT:
+        raise bad_index(path, "it is damaged: its own hash does not fit" if index is None else "it is of another kind")
+    if index["version"] != VERSION:
+        raise DataError(
+            f"these shards were written by a newer groundup: format {index['version']}, this one reads {VERSION}",
+            where=quoted(str(path)),
+            fix="update groundup",
+            code="DATA_VERSION",
+        )
+    for split in SPLITS:
+        for entry in index["splits"][split]:
+            for name in (entry["name"], entry["documents"]["name"]):
+                if Path(name).name != name or "\\" in name:
+                    raise bad_index(path, f"it names {quoted(name, 80)}, which is no file of this folder")
+    return index
+
+
+def require_size(path: Path, n_bytes: int) -> None:
+    """Raise DataError DATA_SIZE where a file is not as long as its index says."""
+    found = path.stat().st_size if path.is_file() else None
+    if found != n_bytes:
+        raise DataError(
+            f"the shard should have {n_bytes:,} bytes, and {'is missing' if found is None else f'has {found:,}'}",
+            where=quoted(str(path)),
+            fix="bring the file back from a copy, or prepare the texts again",
+            code="DATA_SIZE",
+        )
+
+
+def bad_index(path: Path, problem: str) -> DataError:
+    """The error for an index that cannot be believed."""
+    return DataError(
+        f"the index of these shards cannot be used: {problem}",
+        where=quoted(str(path)),
+        fix="run groundup prepare again; it goes on where it was stopped",
+        code="DATA_INDEX",
+    )
+
+
+def token_lengths(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """How many bytes of text each id stands for; the end of a text is none."""
+    lengths = [len(tokenizer.token_bytes(i)) for i in range(tokenizer.vocab_size)]
+    if tokenizer.end_of_text is not None:
+        lengths[tokenizer.end_of_text] = 0
+    return np.array(lengths, dtype=np.int64)

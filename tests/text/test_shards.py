@@ -1,0 +1,174 @@
+"""Shards are read as one long line of ids, or not at all (rows D4 and D5)."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundup.canonical_json import canonical_json, parse_sealed, sealed
+from groundup.errors import DataError
+from groundup.text import Tokenizer, packaged, shards
+from groundup.text.prepare import PrepareOptions, prepare
+from groundup.text.shards import IdReader, is_shard_folder, open_shards
+
+TEXTS = packaged("the-verdict").train.split("\n\n")
+TOKENIZER = Tokenizer.train(TEXTS, 300)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shards of 1,000 tokens, some of them held out."""
+    folder = tmp_path_factory.mktemp("shards")
+    (folder / "texts.jsonl").write_bytes(b"".join(canonical_json({"text": text}) for text in TEXTS))
+    options = PrepareOptions(workers=0, shard_tokens=1000, val_fraction=0.2)
+    prepare([str(folder / "texts.jsonl")], TOKENIZER, folder / "out", options)
+    return folder / "out"
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    """A copy that may be damaged."""
+    return Path(shutil.copytree(prepared, tmp_path / "shards"))
+
+
+def error_of(folder: Path) -> DataError:
+    with pytest.raises(DataError) as caught:
+        open_shards(folder)
+    return caught.value
+
+
+@given(st.lists(st.lists(st.integers(0, 9), max_size=5), max_size=5), st.integers(0, 25), st.integers(0, 25))
+def test_a_slice_across_shards_is_that_of_all_ids_in_a_row(arrays: list[list[int]], start: int, stop: int) -> None:
+    everything = torch.tensor([i for array in arrays for i in array], dtype=torch.int64)
+    ids = IdReader([np.array(array, dtype=np.uint16) for array in arrays])
+    assert len(ids) == len(everything)
+    assert ids[start:stop].equal(everything[start:stop]) and ids[start:stop].dtype == torch.int64
+    assert ids[start:].equal(everything[start:])
+    part = ids.part(min(start, len(ids)), min(stop, len(ids)))
+    assert part[:].equal(everything[min(start, len(ids)) : min(stop, len(ids))])
+
+
+def test_shards_hold_every_document_with_its_end_in_one_split(prepared: Path) -> None:
+    found = open_shards(prepared)
+    documents: dict[str, list[str]] = {"train": [], "val": []}
+    for split, texts in documents.items():
+        ids = found.ids(split)
+        start = 0
+        for end in found.document_ends(split).tolist():
+            *inside, last = ids.read(start, end).tolist()
+            assert last == TOKENIZER.end_of_text
+            texts.append(TOKENIZER.decode(inside))
+            start = end
+        assert start == len(ids)
+    assert sorted(documents["train"] + documents["val"]) == sorted(TEXTS)
+    assert 0.05 < len(documents["val"]) / len(TEXTS) < 0.4
+
+
+def test_the_index_says_what_there_is(prepared: Path) -> None:
+    found = open_shards(prepared)
+    entries = found.entries("train")
+    assert [entry["n_tokens"] for entry in entries[:-1]] == [1000] * (len(entries) - 1)
+    n_bytes = sum(entry["n_text_bytes"] for split in shards.SPLITS for entry in found.entries(split))
+    assert n_bytes == sum(len(text.encode()) for text in TEXTS)
+    assert [(entry["sha256"], digest) for entry, digest in found.scan("train")] == [(e["sha256"],) * 2 for e in entries]
+    assert found.index["tokenizer_sha256"] == TOKENIZER.sha256 == Tokenizer.load(prepared).sha256
+    assert found.index["dtype"] == "uint16"
+    assert is_shard_folder(prepared) and not is_shard_folder(prepared.parent)
+
+
+def test_shards_that_were_never_finished_are_no_texts_either(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text("{}")
+    assert is_shard_folder(tmp_path)
+    assert error_of(tmp_path).code == "DATA_INDEX"
+
+
+def test_d4_a_cut_shard_is_refused_with_both_sizes(folder: Path) -> None:
+    """At 1,000 random places, odd ones too."""
+    chosen = random.Random(4)
+    names = sorted(path.name for path in folder.iterdir() if path.suffix in (".bin", ".documents"))
+    for _ in range(1000):
+        path = folder / chosen.choice(names)
+        data = path.read_bytes()
+        n_bytes = chosen.randrange(len(data))
+        path.write_bytes(data[:n_bytes])
+        error = error_of(folder)
+        assert (error.code, error.status) == ("DATA_SIZE", 3)
+        assert f"{len(data):,} bytes" in error.what and f"has {n_bytes:,}" in error.what and path.name in error.where
+        path.write_bytes(data)
+    open_shards(folder)
+
+
+def test_d4_a_missing_or_longer_shard_is_refused(folder: Path) -> None:
+    path = folder / "train-000001.bin"
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert error_of(folder).code == "DATA_SIZE"
+    path.unlink()
+    assert "missing" in error_of(folder).what
+
+
+def test_d4_teeth_without_the_check_of_sizes_a_cut_shard_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "train-000001.bin"
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr(shards, "require_size", lambda path, n_bytes: None)
+    found = open_shards(folder)
+    assert len(found.ids("train")) == sum(entry["n_tokens"] for entry in found.entries("train")) - 500
+
+
+@pytest.mark.parametrize("place", [0, 999])
+def test_d5_an_id_beyond_the_vocabulary_is_named(folder: Path, place: int) -> None:
+    path = folder / "train-000001.bin"
+    patch(path, place, 300)
+    with pytest.raises(DataError) as caught:
+        list(open_shards(folder).scan("train"))
+    error = caught.value
+    assert (error.code, error.status) == ("DATA_TOKEN", 3)
+    assert f"token {place:,} is 300" in error.what and "0 to 299" in error.what and path.name in error.where
+
+
+def test_d5_teeth_without_the_scan_the_id_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(folder / "train-000001.bin", 5, 300)
+    monkeypatch.setattr(shards.ShardFolder, "_require_known", lambda *_: None)
+    found = open_shards(folder)
+    list(found.scan("train"))
+    assert int(found.ids("train").read(1005, 1006)[0]) == 300
+
+
+def test_every_flipped_bit_and_every_cut_of_the_index_is_noticed(folder: Path) -> None:
+    path = folder / "index.json"
+    data = path.read_bytes()
+    chosen = random.Random(1)
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[chosen.randrange(len(data))] ^= 1 << chosen.randrange(8)
+        path.write_bytes(damaged)
+        assert error_of(folder).code == "DATA_INDEX"
+        path.write_bytes(data[: chosen.randrange(len(data))])
+        assert error_of(folder).code == "DATA_INDEX"
+    path.unlink()
+    assert "never finished" in error_of(folder).what
+
+
+def test_an_index_opens_nothing_outside_its_folder_and_no_newer_format(folder: Path) -> None:
+    index = parse_sealed((folder / "index.json").read_bytes())
+    assert index is not None
+    del index["self"]
+    for name in ("../train-000000.bin", "/etc/passwd", "..\\x"):
+        index["splits"]["train"][0]["name"] = name
+        (folder / "index.json").write_bytes(canonical_json(sealed(index)))
+        assert error_of(folder).code == "DATA_INDEX"
+    (folder / "index.json").write_bytes(canonical_json(sealed(index | {"version": 99})))
+    assert error_of(folder).code == "DATA_VERSION"
+
+
+def patch(path: Path, place: int, i: int) -> None:
+    """Put another id into a shard."""
+    data = bytearray(path.read_bytes())
+    data[2 * place : 2 * place + 2] = i.to_bytes(2, "little")
+    path.write_bytes(data)
