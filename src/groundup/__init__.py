@@ -16,11 +16,15 @@ reads in this order never meets anything unexplained.
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
-    text.fast_bpe               the same merges and ids, fast
+    text.workers                helper processes
+    text.piece_counts           which pieces a corpus has, and how often
+    text.bpe_training           the same merges, fast
+    text.fast_bpe               the same ids, fast
     text.vocabulary             tokens, merges and the alphabet of bytes
     text.tokenizer_json         the file of a tokenizer
     text.tokenizer              text to ids and back
     text.corpus                 texts to learn from
+    text.sources                corpora of any size and form
     text.batches                windows and their order
     text                        (the chapter)
 

@@ -133,10 +133,10 @@ def test_a_path_with_odd_characters_is_shown_escaped(tmp_path: Path):
     assert "a\\n\\x1bb" in error_of(tmp_path / "a\n\x1bb").where
 
 
-def test_documents_of_json_lines_are_the_texts_of_its_lines(tmp_path: Path):
+def test_documents_of_json_lines_are_the_texts_of_its_lines_but_for_empty_ones(tmp_path: Path):
     lines = '{"text": "one\\ntwo", "id": 1}\n\n{"text": ""}\r\n{"id": 2, "text": "drei\u2028 \\ud83d\\ude00"}'
     path = written(tmp_path, lines.encode(), "documents.jsonl")
-    assert read_documents(path) == ["one\ntwo", "", "drei\u2028 😀"]
+    assert read_documents(path) == ["one\ntwo", "drei\u2028 😀"]
 
 
 def test_any_other_file_is_one_document(tmp_path: Path):

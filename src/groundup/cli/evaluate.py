@@ -25,7 +25,7 @@ def evaluate(model: str, paths: tuple[Path, ...], as_json: bool) -> int:
     measured on the text that was held out when it was trained.
     """
     from ..evaluation import bits_per_byte, evaluate_text, perplexity
-    from ..text.corpus import read_documents
+    from ..text.sources import read_documents
 
     documents = [document for path in paths for document in read_documents(path)] if paths else held_out(Path(model))
     transformer, tokenizer = open_model(model)

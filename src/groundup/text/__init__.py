@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .bpe import bpe_decode, bpe_encode, count_pairs, encode_with_specials, merge_pair, pack_documents, train_bpe
-from .corpus import Corpus, packaged, read_documents, read_text
+from .corpus import Corpus, packaged, read_text
 from .patterns import GPT2_PATTERN, GPT4_PATTERN, PATTERNS
+from .sources import read_documents
 from .tokenizer import StreamDecoder, Tokenizer
 
 if TYPE_CHECKING:

@@ -1,13 +1,12 @@
 """Texts to learn from: your own files, and three that come with the package.
 
-Any plain text will do, as long as it is UTF-8. A JSON Lines file holds many documents, one JSON object with a "text"
-on each line. Files come from outside, so this is the place where they are checked: a missing, empty or binary file is
-one clear sentence here, not a puzzle three steps later.
+Any plain text will do, as long as it is UTF-8. Files come from outside, so this is the place where they are checked: a
+missing, empty or binary file is one clear sentence here, not a puzzle three steps later.
 
 The packaged texts are in the public domain, and each is cut once and for all into a part to train on and a held-out
 part to be measured on: Shakespeare's plays, a short story, and Chinese prose.
 
-Read next: `batches.py`, which cuts the ids of a text into windows.
+Read next: `sources.py`, which reads corpora of any size and form.
 """
 
 from __future__ import annotations
@@ -57,10 +56,7 @@ def read_text(path: str | Path) -> str:
     """
     path = Path(path)
     data = read_bytes(path)
-    n_zeros = data.count(0, 0, 4096)
-    if n_zeros > min(len(data), 4096) // 8:  # text has no zero bytes, or very few
-        evidence = f"the byte at offset {data.index(0):,} is zero, and {n_zeros:,} of the first 4,096 are"
-        raise not_utf8(path, evidence, "UTF-16 or a binary file")
+    check_binary(data, path)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -72,25 +68,16 @@ def read_text(path: str | Path) -> str:
     return text
 
 
-def read_documents(path: str | Path) -> list[str]:
-    """The documents of a file: a .jsonl file holds one in the "text" of each line, any other file is one document.
-
-    Raises DataError as `read_text` does, and DATA_JSON, which names the line.
-    """
-    path = Path(path)
-    text = read_text(path)
-    if path.suffix != ".jsonl":
-        return [text]
-    # Only "\n" ends a line of JSON Lines; splitlines would also cut inside a text at U+2028.
-    lines = enumerate(text.split("\n"), start=1)
-    documents = [document_of(line, path, number) for number, line in lines if line.strip()]
-    if not any(documents):
-        raise empty(path)
-    return documents
+def check_binary(data: bytes, path: Path) -> None:
+    """Raise DataError DATA_UTF8 for a beginning that is no text: text has no zero bytes, or very few."""
+    n_zeros = data.count(0, 0, 4096)
+    if n_zeros > min(len(data), 4096) // 8:
+        evidence = f"the byte at offset {data.index(0):,} is zero, and {n_zeros:,} of the first 4,096 are"
+        raise not_utf8(path, evidence, "UTF-16 or a binary file")
 
 
-def document_of(line: str, path: Path, number: int) -> str:
-    """The text in one line of JSON Lines."""
+def document_of(line: str, path: Path, number: int, field: str = "text") -> str:
+    """The text in one line of JSON Lines, which stands in `field`."""
     try:
         record = cast("object", json.loads(line))
     except json.JSONDecodeError as error:
@@ -98,38 +85,24 @@ def document_of(line: str, path: Path, number: int) -> str:
     except (RecursionError, ValueError):
         problem = "it is nested too deeply, or has a number that is too long"
     else:
-        match record:
-            case {"text": str(text)} if text.isascii() or text.encode("utf-8", "ignore").decode("utf-8") == text:
+        text = cast("dict[str, object]", record).get(field) if isinstance(record, dict) else None
+        if isinstance(text, str):
+            if text.isascii() or text.encode("utf-8", "ignore").decode("utf-8") == text:
                 return text
-            case {"text": str(_)}:
-                problem = 'its "text" has half a surrogate pair, which is no character'
-            case _:
-                problem = 'an object with a string "text" is needed'
+            problem = f'its "{field}" has half a surrogate pair, which is no character'
+        else:
+            problem = f'an object with a string "{quoted(field)}" is needed'
     raise DataError(
         f"line {number:,} is not a document: {problem}",
         where=quoted(str(path)),
-        fix='write one object such as {"text": "…"} on each line',
+        fix=f'write one object such as {{"{quoted(field)}": "…"}} on each line',
         code="DATA_JSON",
     )
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a plain file. Looks before it opens: a FIFO would wait for a writer for ever."""
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError("no such file", where=quoted(str(path)), fix="check the path", code="PATH", status=2) from error
-    except (OSError, ValueError) as error:
-        raise unreadable(path, error) from error
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "a device, pipe or socket"
-        raise DataError(
-            f"a text file is needed, and this is {kind}",
-            where=quoted(str(path)),
-            fix="give the path of a text file",
-            code="PATH_KIND",
-            status=2,
-        )
+    """The bytes of a plain file."""
+    regular_size(path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -137,6 +110,26 @@ def read_bytes(path: Path) -> bytes:
     if not data:
         raise empty(path)
     return data
+
+
+def regular_size(path: Path) -> int:
+    """The size of a plain file. Looks before anybody opens: a FIFO would wait for a writer for ever."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError("no such file", where=quoted(str(path)), fix="check the path", code="PATH", status=2) from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device, pipe or socket"
+        raise DataError(
+            f"a text file is needed, and this is {kind}",
+            where=quoted(str(path)),
+            fix="give the path of a text file",
+            code="PATH_KIND",
+            status=2,
+        )
+    return found.st_size
 
 
 def empty(path: Path) -> DataError:

@@ -13,7 +13,8 @@ import hashlib
 from dataclasses import dataclass
 
 from ..errors import DataError
-from ..text.corpus import packaged, read_documents
+from ..text.corpus import packaged
+from ..text.sources import read_documents
 from ..text.tokenizer import Tokenizer
 from .config import DataSection
 

@@ -1,0 +1,135 @@
+"""Helper processes: a fresh interpreter at the other end of two pipes, which never outlives the one that started it.
+
+A question is some bytes, and so is the answer; there is no pickle, no shared memory and no fork of a process that holds
+threads or locks. The pipe itself is the queue: who does not read is not overrun. A helper ignores Ctrl-C and its kin,
+which a terminal sends to the whole family: its parent decides when it ends. When the parent is killed, the kernel kills
+the helper too (Linux; elsewhere it ends with the pipe).
+
+Read next: `encoders.py`, `loader.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from ..errors import GroundupError
+
+LENGTH = struct.Struct("<Q")
+PR_SET_PDEATHSIG = 1
+PACKAGES = str(Path(__file__).parents[2])  # where the package groundup lies
+
+Answer = Callable[[bytes], bytes]
+
+
+class WorkerLost(GroundupError):
+    """A helper process is gone."""
+
+    code = "WORKER_LOST"
+
+
+class Worker:
+    """A helper that runs `main()` of a module, which calls `serve`. first: what it needs to know before a question."""
+
+    def __init__(self, module: str, first: bytes) -> None:
+        paths = [PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            command(module),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        self._to, self._from = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+        self.send(first)
+
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def send(self, question: bytes) -> None:
+        """Ask. Answers come in the order of the questions. Raises WorkerLost."""
+        try:
+            write_message(self._to, question)
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self) -> bytes:
+        """The next answer. Raises WorkerLost."""
+        answer = read_message(self._from)
+        if answer is None:
+            raise self._lost()
+        return answer
+
+    def close(self) -> None:
+        """End the process, in the middle of an answer if need be, and wait until it is gone."""
+        self._process.kill()
+        for pipe in (self._to, self._from):
+            with contextlib.suppress(OSError):  # what was still to be written finds no reader
+                pipe.close()
+        self._process.wait()
+
+    def _lost(self) -> WorkerLost:
+        status = self._process.wait()
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        return WorkerLost(
+            f"a helper process {how}",
+            where=f"process {self.pid}",
+            fix="run the same command again: what is done is kept; if the memory ran out, use fewer workers",
+        )
+
+
+def command(module: str) -> list[str]:
+    """What starts a helper. -P: a file in the working directory that is named like a package is not one."""
+    return [sys.executable, "-P", "-c", f"from {module} import main; main()", str(os.getpid())]
+
+
+def serve(make: Callable[[bytes], Answer]) -> None:
+    """The helper's side: make the function that answers from the first message, then answer until nobody asks."""
+    die_with_parent(int(sys.argv[1]))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else writes to stdout does not stand between the answers
+    questions = sys.stdin.buffer
+    first = read_message(questions)
+    answer = make(first) if first is not None else None
+    while answer is not None and (question := read_message(questions)) is not None:
+        try:
+            write_message(answers, answer(question))
+        except BrokenPipeError:
+            os._exit(0)  # nobody is left to hear it
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone, however that came."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if hasattr(os, "getppid") and os.getppid() != parent:
+        os._exit(1)  # it was gone before the line above
+
+
+def write_message(pipe: BinaryIO, message: bytes) -> None:
+    """Its length, and then the message."""
+    pipe.write(LENGTH.pack(len(message)))
+    pipe.write(message)
+    pipe.flush()
+
+
+def read_message(pipe: BinaryIO) -> bytes | None:
+    """One message; None where the pipe ends."""
+    head = pipe.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    message = pipe.read(length)
+    return message if len(message) == length else None
