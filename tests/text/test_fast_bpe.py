@@ -1,17 +1,15 @@
-"""The fast trainer and encoder against the readable ones."""
+"""The fast encoder against the readable one."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 
-import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.text import GPT2_PATTERN, GPT4_PATTERN, bpe_encode, packaged, train_bpe
-from groundup.text.fast_bpe import PieceCache, apply_merges, learn_merges
+from groundup.text import GPT2_PATTERN, GPT4_PATTERN, Tokenizer, bpe_encode, packaged, train_bpe
+from groundup.text.fast_bpe import PieceCache, apply_merges
 
 # Few letters give many ties, runs and overlaps.
 repetitive = st.text(alphabet="aab c'1é中\n", max_size=60)
@@ -24,19 +22,6 @@ def pieces_of(text: str, pattern: str | None) -> list[str]:
 
 def ranks_of(merges: list[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, int]]:
     return {pair: (rank, 256 + rank) for rank, pair in enumerate(merges)}
-
-
-@settings(max_examples=500, deadline=None)
-@given(repetitive, patterns)
-def test_learns_the_merges_of_the_readable_trainer(text: str, pattern: str | None):
-    pieces = Counter(pieces_of(text, pattern))
-    assert learn_merges(pieces, 44) == train_bpe(text, 300, pattern)
-
-
-@pytest.mark.parametrize("name", ["the-verdict", "chinese"])
-def test_learns_the_merges_of_the_readable_trainer_from_a_book(name: str):
-    text = packaged(name).train[:5_000]
-    assert learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 144) == train_bpe(text, 400, GPT2_PATTERN)
 
 
 @settings(max_examples=500, deadline=None)
@@ -61,7 +46,7 @@ def test_a_full_cache_starts_again_and_gives_the_same_ids():
 
 def test_a_long_text_without_a_space_is_no_trap():
     text = packaged("shakespeare").train
-    merges = learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 500)
+    merges = Tokenizer.train(text, 757).merges
     one_word = "".join(filter(str.isalpha, text))[:200_000]
     start = time.perf_counter()
     ids = apply_merges(list(one_word.encode()), ranks_of(merges))
