@@ -12,6 +12,7 @@ reads in this order never meets anything unexplained.
     config                      settings: files, flags, checks
     report                      how a stage tells its news
     files                       writing so that a power cut loses nothing
+    strict_json                 JSON without surprises
     randomness                  a generator of its own for every use
 
     text.bpe                    byte-pair encoding as the book writes it
@@ -58,7 +59,6 @@ reads in this order never meets anything unexplained.
     generation.compare          strategies side by side
     generation                  (the chapter)
 
-    weights.strict_json         JSON without surprises
     weights.safetensors_file    reading and writing tensors
     weights.manifest            the hashes of a checkpoint's files
     weights.checkpoint          a training state that survives anything
@@ -121,7 +121,7 @@ if TYPE_CHECKING:
     from .model import ModelConfig, Transformer
     from .text.tokenizer import Tokenizer
     from .training import Parts, TrainConfig, load_config, train
-    from .weights import load, save
+    from .weights import load, load_tokenizer, save
 
 __version__ = "0.1.0"
 
@@ -139,6 +139,7 @@ _ADDRESSES = {
     "generate": "generation",
     "load": "weights",
     "load_config": "training",
+    "load_tokenizer": "weights",
     "save": "weights",
     "train": "training",
 }
@@ -156,6 +157,7 @@ __all__ = [
     "generate",
     "load",
     "load_config",
+    "load_tokenizer",
     "save",
     "train",
 ]
@@ -166,3 +168,8 @@ def __getattr__(name: str) -> object:
     if name not in _ADDRESSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_ADDRESSES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too, whether or not they were used yet."""
+    return sorted({*globals(), *__all__})
