@@ -98,10 +98,10 @@ reads in this order never meets anything unexplained.
     cli.language                English or Chinese
     cli.groups                  commands that help
     cli.main                    the door
+    cli.models                  opening a model for a command
     cli.tokenizer               groundup tokenizer
     cli.view                    the live view of training
     cli.train                   groundup train
-    cli.models                  opening a model for a command
     cli.generate                groundup generate
     cli.evaluate                groundup eval
     cli.export                  groundup export

@@ -66,7 +66,7 @@ def count_pieces(
     pattern: its name. n_workers: helper processes; None: one for each core; 0: this process counts.
     """
     found = PieceCounts()
-    n_workers = len(os.sched_getaffinity(0)) if n_workers is None else n_workers
+    n_workers = n_cores() if n_workers is None else n_workers
     batches = batches_of(texts)
     # A helper takes a moment to start, so a text that fills one batch is counted here.
     first = list(islice(batches, 2))
@@ -78,7 +78,14 @@ def count_pieces(
             if len(found.counts) > max_pieces:
                 found.drop_rare(max_pieces)
             report.progress("counting", found.n_bytes, 0)
+    if found.n_dropped:
+        report.note(f"{found.n_dropped:,} rare pieces were dropped: there were more than memory should hold")
     return found
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def batches_of(texts: Iterable[str]) -> Iterator[Batch]:

@@ -18,7 +18,7 @@ import contextlib
 import functools
 import hashlib
 import os.path
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -67,24 +67,29 @@ class Tokenizer:
         more. Raises ConfigError for a vocab_size that the bytes and special tokens exceed, an unknown pattern, or
         special tokens that cannot be told apart; TokenizerError TOK_TEXT as `encode`.
         """
-        from .bpe_training import learn_merges  # NumPy comes with it, and an encoder starts without
         from .piece_counts import count_pieces
 
         specials = list(specials)
-        n_merges = vocab_size - N_BYTES - len(specials)
-        if n_merges < 0:
-            raise ConfigError(
-                f"vocab_size is {vocab_size}, and bytes and special tokens alone are {N_BYTES + len(specials)}",
-                fix="use a larger one, for example 1024",
-            )
-        if pattern not in PATTERNS:
-            raise ConfigError(f"pattern is {quoted(repr(pattern))}", fix=f"use one of: {', '.join(PATTERNS)}")
-        if len(set(specials)) < len(specials):
-            raise ConfigError("a special token is given twice", fix="give each special token once")
-
+        require_trainable(vocab_size, pattern, specials)
         with surrogates_refused():
-            pieces = count_pieces([texts] if isinstance(texts, str) else texts, pattern, n_workers, report=report)
-        vocabulary = trained_vocabulary(learn_merges(pieces.counts, n_merges), specials, pattern)
+            found = count_pieces([texts] if isinstance(texts, str) else texts, pattern, n_workers, report=report)
+        return cls.from_counts(found.counts, vocab_size, pattern, specials)
+
+    @classmethod
+    def from_counts(
+        cls,
+        pieces: Mapping[str, int],
+        vocab_size: int,
+        pattern: str = "gpt2",
+        specials: Iterable[str] = (END_OF_TEXT,),
+    ) -> Tokenizer:
+        """The same from counts: how often each piece of the pattern occurs in the texts (`count_pieces`)."""
+        from .bpe_training import learn_merges  # NumPy comes with it, and an encoder starts without
+
+        specials = list(specials)
+        require_trainable(vocab_size, pattern, specials)
+        n_merges = vocab_size - N_BYTES - len(specials)
+        vocabulary = trained_vocabulary(learn_merges(pieces, n_merges), specials, pattern)
         if problem := vocabulary.problem():
             raise ConfigError(problem, fix="choose special tokens that no text contains, such as <|endoftext|>")
         return cls(vocabulary)
@@ -191,6 +196,19 @@ class Tokenizer:
                 status=2,
             )
         return sorted(names, key=len, reverse=True)
+
+
+def require_trainable(vocab_size: int, pattern: str, specials: Sequence[str]) -> None:
+    """Raise ConfigError for a request that no text can fulfil."""
+    if vocab_size < N_BYTES + len(specials):
+        raise ConfigError(
+            f"vocab_size is {vocab_size}, and bytes and special tokens alone are {N_BYTES + len(specials)}",
+            fix="use a larger one, for example 1024",
+        )
+    if pattern not in PATTERNS:
+        raise ConfigError(f"pattern is {quoted(repr(pattern))}", fix=f"use one of: {', '.join(PATTERNS)}")
+    if len(set(specials)) < len(specials):
+        raise ConfigError("a special token is given twice", fix="give each special token once")
 
 
 class StreamDecoder:
