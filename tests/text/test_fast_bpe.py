@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
+import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.text import GPT2_PATTERN, GPT4_PATTERN, Tokenizer, bpe_encode, packaged, train_bpe
-from groundup.text.fast_bpe import PieceCache, apply_merges
+from groundup.text.fast_bpe import PieceCache, Ranks, apply_merges, merge_short
 
 # Few letters give many ties, runs and overlaps.
 repetitive = st.text(alphabet="aab c'1é中\n", max_size=60)
@@ -33,9 +35,18 @@ def test_gives_the_ids_of_the_readable_encoder(learnt_from: str, text: str, patt
     assert ids == bpe_encode(text, merges, pattern)
 
 
-def test_a_rank_decides_before_a_position():
+@settings(max_examples=500, deadline=None)
+@given(repetitive, repetitive)
+def test_long_and_short_pieces_are_merged_alike(learnt_from: str, text: str):
+    merges = train_bpe(learnt_from * 2, 290)
+    ids = list(text.encode())
+    assert merge_short(ids, ranks_of(merges)) == apply_merges(ids, ranks_of(merges)) == bpe_encode(text, merges)
+
+
+@pytest.mark.parametrize("merge", [merge_short, apply_merges])
+def test_a_rank_decides_before_a_position(merge: Callable[[list[int], Ranks], list[int]]):
     merges = [(98, 99), (97, 98)]  # bc was learnt before ab
-    assert apply_merges(list(b"abcab"), ranks_of(merges)) == [97, 256, 257]
+    assert merge(list(b"abcab"), ranks_of(merges)) == [97, 256, 257]
 
 
 def test_a_full_cache_starts_again_and_gives_the_same_ids():

@@ -15,10 +15,25 @@ from itertools import pairwise
 
 from .bpe import Pair
 
+SHORT = 24  # bytes of a piece
+NO_MERGE = (2**63, 0)  # comes after every rank
 NOBODY = -1  # an id that no token has: marks borders and places that were merged away
 
 
 Ranks = Mapping[Pair, tuple[int, int]]
+
+
+def merge_short(ids: list[int], ranks: Ranks) -> list[int]:
+    """What `apply_merges` gives, for the few bytes of a word: there, looking through all pairs is the faster way."""
+    ids = ids[:]
+    while len(ids) > 1:
+        found = [ranks.get(pair, NO_MERGE) for pair in pairwise(ids)]
+        best = min(found)
+        if best is NO_MERGE:
+            break
+        place = found.index(best)  # the first of equal pairs
+        ids[place : place + 2] = [best[1]]
+    return ids
 
 
 def apply_merges(ids: list[int], ranks: Ranks) -> list[int]:
@@ -58,7 +73,8 @@ class PieceCache(dict[str, list[int]]):
         self.max_pieces = max_pieces
 
     def __missing__(self, piece: str) -> list[int]:
-        ids = apply_merges([self.byte_ids[byte] for byte in piece.encode("utf-8")], self.ranks)
+        ids = [self.byte_ids[byte] for byte in piece.encode("utf-8")]
+        ids = merge_short(ids, self.ranks) if len(ids) <= SHORT else apply_merges(ids, self.ranks)
         if len(self) >= self.max_pieces:
             self.clear()
         self[piece] = ids
