@@ -60,23 +60,23 @@ class Row:
 
     def __init__(self, pieces: Mapping[str, int]) -> None:
         data = [piece.encode("utf-8") for piece in pieces]
-        lengths = np.fromiter(map(len, data), np.int64, len(data))  # (N,)
+        lengths = np.fromiter(map(len, data), np.int64, len(data))
         n_places = int(lengths.sum()) + len(data) + 1
         kind = np.int32 if n_places < 2**31 else np.int64  # half the memory, wherever it is enough
 
         # A border stands before the first piece and after each: the bytes go to the places between.
-        is_byte = np.ones(n_places, dtype=bool)  # (P,)
+        is_byte = np.ones(n_places, dtype=bool)
         is_byte[0] = is_byte[np.cumsum(lengths + 1)] = False
-        self.ids = np.full(n_places, NOBODY, dtype=np.int32)  # (P,): the token that starts at each place
+        self.ids = np.full(n_places, NOBODY, dtype=np.int32)  # the token that starts at each place
         self.ids[is_byte] = np.frombuffer(b"".join(data), dtype=np.uint8)
-        self.weights = np.zeros(n_places, dtype=np.int64)  # (P,): how often the piece of that place occurs in the text
+        self.weights = np.zeros(n_places, dtype=np.int64)  # how often the piece of that place occurs in the text
         self.weights[is_byte] = np.repeat(np.fromiter(pieces.values(), np.int64, len(data)), lengths)
-        self.after = np.arange(1, n_places + 1, dtype=kind)  # (P,): where the next token starts
-        self.before = np.arange(-1, n_places - 1, dtype=kind)  # (P,)
+        self.after = np.arange(1, n_places + 1, dtype=kind)  # where the next token starts
+        self.before = np.arange(-1, n_places - 1, dtype=kind)
 
         self.counts: dict[int, int] = {}
         self.places: dict[int, Integers] = {}
-        pairs = numbers_of(self.ids[:-1], self.ids[1:])  # (P-1,)
+        pairs = numbers_of(self.ids[:-1], self.ids[1:])
         places = np.flatnonzero((self.ids[:-1] != NOBODY) & (self.ids[1:] != NOBODY)).astype(kind)
         self.add(pairs[places], places)
 
