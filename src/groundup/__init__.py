@@ -12,19 +12,22 @@ reads in this order never meets anything unexplained.
     config                      settings: files, flags, checks
     report                      how a stage tells its news
     files                       writing so that a power cut loses nothing
+    strict_json                 JSON without surprises
     canonical_json              JSON that proves itself
     randomness                  a generator of its own for every use
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
-    text.fast_bpe               the same merges and ids, fast
+    text.pieces                 long texts in pieces that encode as the whole
+    text.workers                helper processes
+    text.piece_counts           which pieces a corpus has, and how often
+    text.bpe_training           the same merges, fast
+    text.fast_bpe               the same ids, fast
     text.vocabulary             tokens, merges and the alphabet of bytes
     text.tokenizer_json         the file of a tokenizer
     text.tokenizer              text to ids and back
     text.corpus                 texts to learn from
-    text.pieces                 long texts in pieces that encode as the whole
     text.sources                files of any size, piece by piece
-    text.workers                helper processes
     text.encoders               text to ids on several cores
     text.shards                 ids on the disk
     text.shard_writer           what is finished stays finished
@@ -64,7 +67,6 @@ reads in this order never meets anything unexplained.
     generation.compare          strategies side by side
     generation                  (the chapter)
 
-    weights.strict_json         JSON without surprises
     weights.safetensors_file    reading and writing tensors
     weights.manifest            the hashes of a checkpoint's files
     weights.checkpoint          a training state that survives anything
@@ -113,11 +115,11 @@ reads in this order never meets anything unexplained.
     cli.language                English or Chinese
     cli.groups                  commands that help
     cli.main                    the door
+    cli.models                  opening a model for a command
     cli.tokenizer               groundup tokenizer
     cli.prepare                 groundup prepare
     cli.view                    the live view of training
     cli.train                   groundup train
-    cli.models                  opening a model for a command
     cli.generate                groundup generate
     cli.evaluate                groundup eval
     cli.export                  groundup export
@@ -138,7 +140,7 @@ if TYPE_CHECKING:
     from .model import ModelConfig, Transformer
     from .text.tokenizer import Tokenizer
     from .training import Parts, TrainConfig, load_config, train
-    from .weights import load, save
+    from .weights import load, load_tokenizer, save
 
 __version__ = "0.1.0"
 
@@ -156,6 +158,7 @@ _ADDRESSES = {
     "generate": "generation",
     "load": "weights",
     "load_config": "training",
+    "load_tokenizer": "weights",
     "save": "weights",
     "train": "training",
 }
@@ -173,6 +176,7 @@ __all__ = [
     "generate",
     "load",
     "load_config",
+    "load_tokenizer",
     "save",
     "train",
 ]
@@ -183,3 +187,8 @@ def __getattr__(name: str) -> object:
     if name not in _ADDRESSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f".{_ADDRESSES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    """The public names too, whether or not they were used yet."""
+    return sorted({*globals(), *__all__})

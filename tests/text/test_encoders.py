@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.text import Tokenizer, packaged
-from groundup.text.encoders import AHEAD, dtype_of, encoders, packed, unpacked
+from groundup.text.encoders import dtype_of, encoders, packed, unpacked
+from groundup.text.workers import AHEAD
 
 TEXT = packaged("the-verdict").train
 TOKENIZER = Tokenizer.train(TEXT, 300)

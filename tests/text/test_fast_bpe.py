@@ -1,17 +1,17 @@
-"""The fast trainer and encoder against the readable ones."""
+"""The fast encoder against the readable one."""
 
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.text import GPT2_PATTERN, GPT4_PATTERN, bpe_encode, packaged, train_bpe
-from groundup.text.fast_bpe import PieceCache, apply_merges, learn_merges
+from groundup.text import GPT2_PATTERN, GPT4_PATTERN, Tokenizer, bpe_encode, packaged, train_bpe
+from groundup.text.fast_bpe import PieceCache, Ranks, apply_merges, merge_short
 
 # Few letters give many ties, runs and overlaps.
 repetitive = st.text(alphabet="aab c'1é中\n", max_size=60)
@@ -27,19 +27,6 @@ def ranks_of(merges: list[tuple[int, int]]) -> dict[tuple[int, int], tuple[int, 
 
 
 @settings(max_examples=500, deadline=None)
-@given(repetitive, patterns)
-def test_learns_the_merges_of_the_readable_trainer(text: str, pattern: str | None):
-    pieces = Counter(pieces_of(text, pattern))
-    assert learn_merges(pieces, 44) == train_bpe(text, 300, pattern)
-
-
-@pytest.mark.parametrize("name", ["the-verdict", "chinese"])
-def test_learns_the_merges_of_the_readable_trainer_from_a_book(name: str):
-    text = packaged(name).train[:5_000]
-    assert learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 144) == train_bpe(text, 400, GPT2_PATTERN)
-
-
-@settings(max_examples=500, deadline=None)
 @given(repetitive, repetitive, patterns)
 def test_gives_the_ids_of_the_readable_encoder(learnt_from: str, text: str, pattern: str | None):
     merges = train_bpe(learnt_from * 2, 290, pattern)
@@ -48,9 +35,18 @@ def test_gives_the_ids_of_the_readable_encoder(learnt_from: str, text: str, patt
     assert ids == bpe_encode(text, merges, pattern)
 
 
-def test_a_rank_decides_before_a_position():
+@settings(max_examples=500, deadline=None)
+@given(repetitive, repetitive)
+def test_long_and_short_pieces_are_merged_alike(learnt_from: str, text: str):
+    merges = train_bpe(learnt_from * 2, 290)
+    ids = list(text.encode())
+    assert merge_short(ids, ranks_of(merges)) == apply_merges(ids, ranks_of(merges)) == bpe_encode(text, merges)
+
+
+@pytest.mark.parametrize("merge", [merge_short, apply_merges])
+def test_a_rank_decides_before_a_position(merge: Callable[[list[int], Ranks], list[int]]):
     merges = [(98, 99), (97, 98)]  # bc was learnt before ab
-    assert apply_merges(list(b"abcab"), ranks_of(merges)) == [97, 256, 257]
+    assert merge(list(b"abcab"), ranks_of(merges)) == [97, 256, 257]
 
 
 def test_a_full_cache_starts_again_and_gives_the_same_ids():
@@ -61,7 +57,7 @@ def test_a_full_cache_starts_again_and_gives_the_same_ids():
 
 def test_a_long_text_without_a_space_is_no_trap():
     text = packaged("shakespeare").train
-    merges = learn_merges(Counter(pieces_of(text, GPT2_PATTERN)), 500)
+    merges = Tokenizer.train(text, 757).merges
     one_word = "".join(filter(str.isalpha, text))[:200_000]
     start = time.perf_counter()
     ids = apply_merges(list(one_word.encode()), ranks_of(merges))

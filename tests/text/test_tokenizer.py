@@ -72,19 +72,41 @@ def test_a_stream_that_breaks_off_ends_with_one_replacement_character():
     assert (stream.finish(), stream.finish()) == ("�", "")
 
 
-DISGUISES = ["{}", " {} ", "a{}b", "<|user|>{}", "{}{}"]
+def disguised(special: str) -> dict[str, str]:
+    """A special token's text as it may come from outside."""
+    middle = len(special) // 2
+    return {
+        "whole": special,
+        "in a sentence": f"a {special}b",
+        "doubled": special * 2,
+        "split": f"{special[:middle]}{special}{special[middle:]}",  # whole again once the inner one is taken out
+        "zero-width": "\u200b".join(special),
+        "full-width": "".join(chr(ord(c) + 0xFEE0) for c in special),
+    }
 
 
 @each_tokenizer
-def test_a_text_never_becomes_a_special_token_by_itself(name: str):
+def test_t4_a_text_never_becomes_a_special_token_by_itself(name: str):
     tokenizer = OURS[name]
     for special in tokenizer.specials:
-        full_width = "".join(chr(ord(c) + 0xFEE0) for c in special)
-        split_up = "\u200b".join(special)
-        for text in [full_width, split_up, *(disguise.replace("{}", special) for disguise in DISGUISES)]:
+        for text in disguised(special).values():
             ids = tokenizer.encode(text)
             assert not set(ids) & set(tokenizer.specials.values())
             assert tokenizer.decode(ids) == text
+            # Cut anywhere into two messages, neither holds one, and the ids of both together do not either.
+            for cut in range(len(text)):
+                parts = [*tokenizer.encode(text[:cut]), *tokenizer.encode(text[cut:])]
+                assert not set(parts) & set(tokenizer.specials.values())
+                assert tokenizer.decode(parts) == text
+
+
+@each_tokenizer
+def test_t4_teeth_a_tokenizer_that_looks_for_special_tokens_finds_them(name: str, monkeypatch: pytest.MonkeyPatch):
+    tokenizer = OURS[name]
+    monkeypatch.setattr(tokenizer, "_allowed_specials", lambda allowed: list(tokenizer.specials))
+    for special, i in tokenizer.specials.items():
+        for kind, text in disguised(special).items():
+            assert (i in tokenizer.encode(text)) == (kind not in ("zero-width", "full-width"))
 
 
 def test_a_special_token_is_one_id_where_allowed():

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from groundup.errors import TokenizerError
-from groundup.text import GPT2_PATTERN, Tokenizer
-from groundup.text.tokenizer_json import read, to_json
+from groundup.text import GPT2_PATTERN, PATTERNS, Tokenizer
+from groundup.text.tokenizer_json import MAX_BYTES, Reader, read, to_json
+from groundup.text.vocabulary import Vocabulary
 
 SMALL = Tokenizer.train("the cat sat on the mat; the cat ate the rat", 280)
 
@@ -48,7 +50,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, pattern: str):
     assert to_json(read(tmp_path / "tokenizer.json")) == tokenizer.to_json()
 
 
-def test_a_file_cut_anywhere_is_named_with_line_and_column(file: Path):
+def test_t1_a_file_cut_anywhere_is_named_with_line_and_column(file: Path):
     data = file.read_bytes()
     for length in range(0, len(data) - 2, 97):
         file.write_bytes(data[:length])
@@ -57,6 +59,13 @@ def test_a_file_cut_anywhere_is_named_with_line_and_column(file: Path):
         assert error.code == "TOK_JSON"
         assert "line" in error.what and "column" in error.what
         assert time.perf_counter() - start < 1
+
+
+def test_t1_teeth_without_the_strict_reader_a_cut_file_ends_in_a_traceback(file: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Reader, "parse", lambda self, data: json.loads(data))
+    file.write_bytes(file.read_bytes()[:970])
+    with pytest.raises(json.JSONDecodeError):
+        Tokenizer.load(file)
 
 
 @pytest.mark.parametrize(
@@ -111,11 +120,62 @@ VOCABULARY_FAULTS = {
 
 
 @pytest.mark.parametrize("fault", VOCABULARY_FAULTS)
-def test_a_vocabulary_that_contradicts_itself_names_the_first_bad_entry(file: Path, fault: str):
+def test_t2_a_vocabulary_that_contradicts_itself_names_the_first_bad_entry(file: Path, fault: str):
     change, words = VOCABULARY_FAULTS[fault]
     error = changed(file, change)
     assert error.code == "TOK_VOCAB"
     assert words in error.what
+
+
+@pytest.mark.parametrize(
+    "fault", ["a merge given twice", "a merge without its result", "a special that is an ordinary token"]
+)
+def test_t2_teeth_without_the_check_the_fault_gets_through(file: Path, fault: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Vocabulary, "problem", lambda self: None)
+    tree = json.loads(file.read_text("utf-8"))
+    VOCABULARY_FAULTS[fault][0](tree)
+    tree["model"]["vocab"]["qq"] = N_IDS  # the result that one of them lacks, where the others do not mind it
+    file.write_text(json.dumps(tree), "utf-8")
+    read(file)
+
+
+HOSTILE = {
+    "lists in lists": b"[" * 100_000 + b"]" * 100_000,
+    "a million empty lists": b'{"model": [' + b"[]," * 1_500_000 + b"[]]}",
+    "a million keys": b'{"model": {"vocab": {' + b",".join(b'"%d":0' % i for i in range(1_000_000)) + b"}}}",
+    "a key given twice": b'{"model": {}, "model": {}}',
+    "a number that is not finite": b'{"model": NaN}',
+    "a number without end": b'{"model": ' + b"9" * 1_000_000 + b"}",
+    "many bytes": b" " * (MAX_BYTES + 1),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_t1_a_hostile_file_is_refused_before_it_takes_memory(file: Path, kind: str):
+    file.write_bytes(HOSTILE[kind])
+    tracemalloc.start()
+    error = error_of(file)
+    n_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error.code == "TOK_JSON"
+    assert len(str(error)) < 600
+    assert n_bytes < 2 * len(HOSTILE[kind]) + 64 * 2**20
+
+
+def test_t2_more_merges_than_any_vocabulary_has_are_refused_before_they_are_read(file: Path):
+    error = changed(file, put(*MERGES, ["t h"] * 1_000_000))
+    assert error.code == "TOK_VOCAB"
+    assert "1,000,000 merges are too many" in error.what
+
+
+@pytest.mark.parametrize("key", ["pre_tokenizer", "normalizer", "model", "added_tokens"])
+def test_a_value_that_is_deep_or_long_is_shown_in_a_few_words(file: Path, key: str):
+    for depth in range(10, 1_100, 45):
+        text = json.dumps(json.loads(SMALL.to_json()) | {key: "@"})
+        file.write_text(text.replace('"@"', "[" * depth + '"x' * 1 + "x" * 1_000 + '"' + "]" * depth), "utf-8")
+        error = error_of(file)
+        assert error.code in ("TOK_JSON", "TOK_KIND", "TOK_PATTERN", "TOK_VOCAB")
+        assert len(str(error)) < 600
 
 
 @pytest.mark.parametrize(
@@ -134,8 +194,17 @@ def test_a_vocabulary_that_contradicts_itself_names_the_first_bad_entry(file: Pa
         },
     ],
 )
-def test_an_unknown_pattern_is_never_run(file: Path, pre_tokenizer: object):
+def test_t5_an_unknown_pattern_is_never_run(file: Path, pre_tokenizer: object):
     assert changed(file, put("pre_tokenizer", pre_tokenizer)).code == "TOK_PATTERN"
+
+
+def test_t5_teeth_a_pattern_is_taken_where_it_is_among_the_known(file: Path, monkeypatch: pytest.MonkeyPatch):
+    hostile = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+    steps = [hostile, {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}]
+    pre_tokenizer = {"type": "Sequence", "pretokenizers": steps}
+    assert changed(file, put("pre_tokenizer", pre_tokenizer)).code == "TOK_PATTERN"
+    monkeypatch.setitem(PATTERNS, "hostile", "(a+)+$")
+    assert read(file).pattern == "hostile"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import resource
 import shutil
@@ -190,7 +191,7 @@ def test_a_tokenizer_is_found_in_every_kind_of_place(tokenizer: Tokenizer, tmp_p
         assert read_model_config(where).vocab_size == tokenizer.vocab_size
 
 
-def test_a_tokenizer_with_more_ids_than_the_model_has_rows_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_t3_a_tokenizer_with_more_ids_than_the_model_has_rows_is_refused(tokenizer: Tokenizer, tmp_path: Path) -> None:
     model = small_model(vocab_size=tokenizer.vocab_size - 1)
     run = a_run(tmp_path / "run", model)
     tokenizer.save(run / "tokenizer")
@@ -202,10 +203,52 @@ def test_a_tokenizer_with_more_ids_than_the_model_has_rows_is_refused(tokenizer:
     assert not (tmp_path / "exported").exists()
 
 
-def test_more_rows_than_ids_are_allowed(tokenizer: Tokenizer, tmp_path: Path) -> None:
+def test_t3_more_rows_than_ids_are_allowed(tokenizer: Tokenizer, tmp_path: Path) -> None:
     run = a_run(tmp_path / "run", small_model(vocab_size=300))
     tokenizer.save(run / "tokenizer")
     assert load_tokenizer(run).vocab_size == tokenizer.vocab_size
+
+
+@pytest.fixture
+def run_with_another_tokenizer(tokenizer: Tokenizer, tmp_path: Path) -> Path:
+    """A run whose tokenizer.json was replaced by another one of the same size."""
+    run = a_run(tmp_path / "run", small_model(vocab_size=tokenizer.vocab_size))
+    files.write_text(run / "run.json", json.dumps({"tokenizer_sha256": tokenizer.sha256}))
+    tokenizer.save(run / "tokenizer")
+    assert load_tokenizer(run).sha256 == tokenizer.sha256
+    Tokenizer.train("that is the answer to the question of the day. " * 3, 265).save(run / "tokenizer")
+    return run
+
+
+def test_t3_a_run_whose_tokenizer_was_replaced_is_refused(
+    run_with_another_tokenizer: Path, tokenizer: Tokenizer
+) -> None:
+    run = run_with_another_tokenizer
+    other = Tokenizer.load(run)
+    assert other.vocab_size == tokenizer.vocab_size
+    for where in (run, run / "checkpoints" / "step-000000000002"):
+        with pytest.raises(TokenizerError) as caught:
+            load_tokenizer(where)
+        assert (caught.value.code, caught.value.status) == ("TOK_MATCH", 2)
+        assert tokenizer.sha256 in caught.value.what and other.sha256 in caught.value.what
+
+
+def test_t3_teeth_without_the_check_the_replaced_tokenizer_is_taken(
+    run_with_another_tokenizer: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chapter = importlib.import_module("groundup.weights.load")  # in the package the name is the function's
+    monkeypatch.setattr(chapter, "check_run_tokenizer", lambda tokenizer, run: None)
+    assert load_tokenizer(run_with_another_tokenizer).sha256 != tokenizer.sha256
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"tokenizer_sha256": 1, "tokenizer_sha256": 2}', "\x80"])
+def test_a_damaged_run_json_is_said(tokenizer: Tokenizer, tmp_path: Path, text: str) -> None:
+    run = a_run(tmp_path / "run", small_model(vocab_size=tokenizer.vocab_size))
+    tokenizer.save(run / "tokenizer")
+    files.write_text(run / "run.json", text)
+    with pytest.raises(CheckpointError) as caught:
+        load_tokenizer(run)
+    assert caught.value.code == "RUN_JSON"
 
 
 def test_a_missing_tokenizer_is_said(tmp_path: Path) -> None:

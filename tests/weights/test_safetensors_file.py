@@ -16,8 +16,8 @@ from torch import Tensor
 
 from groundup import files
 from groundup.errors import StorageError, WeightsError
+from groundup.strict_json import parse_json
 from groundup.weights.safetensors_file import DTYPES, parse_tensors, read_layout, read_tensors, write_tensors
-from groundup.weights.strict_json import parse_json
 
 
 def some_tensors() -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shlex
 import signal
 import sys
@@ -71,6 +70,7 @@ def prepare(
     from ..text import Tokenizer
     from ..text.prepare import PrepareOptions
     from ..text.prepare import prepare as run_prepare
+    from ..text.workers import n_cores
 
     options = PrepareOptions(
         val_fraction=val_fraction,
@@ -92,11 +92,6 @@ def prepare(
     else:
         say_result(answer)
     return 0
-
-
-def n_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class stopped_by_signals:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import ConfigError, quoted
+from ..errors import ConfigError, DataError, quoted
 from .groups import Group
+from .models import Notes
 from .terminal import argument_text, has_colour, is_terminal, read_stdin, say, say_json, table, visible
 
 if TYPE_CHECKING:
+    from ..text.sources import Reading
     from ..text.tokenizer import Tokenizer
 
+SECONDS_BETWEEN_LINES = 2.0
 BACKGROUNDS = ((207, 226, 255), (255, 229, 204), (212, 237, 218), (248, 215, 232), (255, 243, 196))
 
 
@@ -29,44 +32,101 @@ def tokenizer() -> None:
 
 
 @tokenizer.command("train")
-@click.argument("files", nargs=-1, required=True, type=Path)
+@click.argument("files", nargs=-1, required=True)
 @click.option("--vocab-size", type=int, required=True, metavar="N", help="How many tokens: 257 or more.")
 @click.option("--out", type=Path, required=True, metavar="DIR", help="The folder that tokenizer.json is written to.")
 @click.option(
     "--pattern", type=click.Choice(["gpt2", "gpt4"]), default="gpt2", show_default=True, help="How words are cut."
 )
+@click.option("--workers", type=int, default=None, metavar="N", help="Counting processes; without it, one a core.")
+@click.option("--force", is_flag=True, help="Replace a tokenizer.json that is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
-def train(files: tuple[Path, ...], vocab_size: int, out: Path, pattern: str, as_json: bool) -> int:
-    """Learn a vocabulary from text files.
+def train(
+    files: tuple[str, ...],
+    *,
+    vocab_size: int,
+    out: Path,
+    pattern: str,
+    workers: int | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Learn a vocabulary from text files, however large.
 
-    FILES are UTF-8 text, or JSON Lines (.jsonl) with a "text" in each line.
+    FILES are UTF-8 text, or JSON Lines (.jsonl) with a "text" in each line; also .gz or .zst, and folders.
     """
-    from ..text import Tokenizer, read_documents
+    from ..text.piece_counts import count_pieces
+    from ..text.sources import Reading, find_sources, pieces_of
+    from ..text.tokenizer import Tokenizer, require_trainable
 
-    documents = [document for path in files for document in read_documents(path)]
+    require_trainable(vocab_size, pattern, ["<|endoftext|>"])
+    require_free(out / "tokenizer.json", force)
+    sources, reading = find_sources(files), Reading()
     began = time.perf_counter()
-    made = Tokenizer.train(documents, vocab_size, pattern=pattern)
+    texts = (piece.text for source in sources for piece in pieces_of(source, reading))
+    progress = Progress(reading, sum(source.n_bytes for source in sources))
+    found = count_pieces(texts, pattern, workers, report=progress)
+    if not found.n_bytes:
+        raise DataError("the files are empty", fix="give a file with some text in it", code="DATA_EMPTY")
+    made = Tokenizer.from_counts(found.counts, vocab_size, pattern)
     seconds = time.perf_counter() - began
     made.save(out)
-    n_bytes = sum(len(document.encode("utf-8")) for document in documents)
-    n_tokens = sum(len(made.encode(document)) for document in documents)
+    n_tokens = sum(len(made.encode(piece)) * n_times for piece, n_times in found.counts.items())
     if as_json:
-        answer = {"vocab_size": made.vocab_size, "bytes": n_bytes, "tokens": n_tokens, "seconds": seconds}
+        answer = {"vocab_size": made.vocab_size, "bytes": found.n_bytes, "tokens": n_tokens, "seconds": seconds}
         say_json({"out": str(out / "tokenizer.json"), **answer})
         return 0
+    say_result(made, found.n_bytes, n_tokens, seconds)
+    if made.vocab_size < vocab_size:
+        say(_("there is no pair left that occurs twice: a larger text would give more"))
+    say(f"{_('written to')} {out / 'tokenizer.json'}")
+    return 0
+
+
+def require_free(path: Path, force: bool) -> None:
+    """Raise ConfigError (TOK_EXISTS) where a tokenizer lies already: a model may depend on it."""
+    if path.exists() and not force:
+        raise ConfigError(
+            "a tokenizer is here already",
+            where=quoted(str(path)),
+            fix="name another folder with --out, or replace it with --force",
+            code="TOK_EXISTS",
+        )
+
+
+class Progress(Notes):
+    """Tells now and then how far the reading is, how fast it goes and how long it will take."""
+
+    def __init__(self, reading: Reading, total: int) -> None:
+        self.reading = reading
+        self.total = total
+        self.began = self.told = time.monotonic()
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        """A line every few seconds, on stderr; short work says nothing."""
+        now = time.monotonic()
+        if now - self.told < SECONDS_BETWEEN_LINES:
+            return
+        self.told = now
+        words = _("{done} MB read, {rate} MB/s").format(
+            done=f"{done / 1e6:,.0f}", rate=f"{done / 1e6 / (now - self.began):.1f}"
+        )
+        if self.total and self.reading.n_bytes:
+            left = (now - self.began) * (self.total / self.reading.n_bytes - 1)
+            words += _(", {seconds} s left").format(seconds=f"{left:.0f}")
+        say(words, err=True)
+
+
+def say_result(made: Tokenizer, n_bytes: int, n_tokens: int, seconds: float) -> None:
+    """What was learnt."""
     say(
         _("{n} tokens learnt from {bytes} bytes in {seconds} s; a token stands for {ratio} bytes on average").format(
             n=f"{made.vocab_size:,}", bytes=f"{n_bytes:,}", seconds=f"{seconds:.1f}", ratio=f"{n_bytes / n_tokens:.2f}"
         )
     )
-    if made.vocab_size < vocab_size:
-        say(_("there is no pair left that occurs twice: a larger text would give more"))
-    longest = sorted(
-        range(made.vocab_size), key=lambda i: -len(made.token_bytes(i)) if i not in made.specials.values() else 0
-    )
+    specials = set(made.specials.values())
+    longest = sorted(set(range(made.vocab_size)) - specials, key=lambda i: (-len(made.token_bytes(i)), i))
     say(f"{_('the longest tokens:')} {'  '.join(piece(made, i) for i in longest[:8])}")
-    say(f"{_('written to')} {out / 'tokenizer.json'}")
-    return 0
 
 
 @tokenizer.command()
@@ -108,7 +168,7 @@ def show(tokenizer: str, text: str, as_json: bool) -> int:
     text = text_of(text)
     ids = chosen.encode(text)
     if as_json:
-        say_json({"pieces": [{"id": i, "text": piece(chosen, i)} for i in ids]})
+        say_json({"pieces": [as_record(chosen, i) for i in ids]})
         return 0
     say(coloured(chosen, ids) if has_colour(sys.stdout) else "│".join(piece(chosen, i) for i in ids))
     say()
@@ -121,6 +181,16 @@ def show(tokenizer: str, text: str, as_json: bool) -> int:
         )
     )
     return 0
+
+
+def as_record(tokenizer: Tokenizer, i: int) -> dict[str, object]:
+    """A token for a program: its bytes in hex, and its text, or null where the bytes are no text by themselves."""
+    token = tokenizer.token_bytes(i)
+    try:
+        text = token.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    return {"id": i, "text": text, "bytes": token.hex()}
 
 
 def loaded(where: str) -> Tokenizer:

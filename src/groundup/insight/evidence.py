@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from .. import files
+from ..strict_json import parse_json
 from ..training.metrics import Row
-from ..weights.strict_json import parse_json
 
 Json = dict[str, Any]
 

@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .tokenizer import Tokenizer
 from .tokenizer_json import Reader
-from .workers import Answer, Worker, serve
+from .workers import Answer, Work, helpers, in_order, serve
 
 Ids = NDArray[Any]
 Encode = Callable[[Sequence[str]], list[Ids]]
-Work = TypeVar("Work")
-
-AHEAD = 2  # pieces of work for each helper that are under way or wait
 
 
 def dtype_of(vocab_size: int) -> str:
@@ -42,7 +36,7 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
 def encoders(tokenizer: Tokenizer, n_workers: int) -> Generator[Callable[..., Any]]:
     """A function (works, texts_of) -> (work, ids of its texts) of each, in the order of the works.
 
-    At most AHEAD works for each helper are taken before the first of them is given back; without helpers one.
+    Few works are taken before the first of them is given back; without helpers one.
     """
     if n_workers == 0:
 
@@ -51,35 +45,15 @@ def encoders(tokenizer: Tokenizer, n_workers: int) -> Generator[Callable[..., An
 
         yield encode_here
         return
-    with contextlib.ExitStack() as stack:
-        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
-        # Started from the main thread: the kernel ends a helper with the thread that started it.
-        for _ in range(n_workers):
-            worker = Worker(__name__, tokenizer.to_json().encode())
-            stack.callback(worker.close)
-            idle.put(worker)
-        threads = stack.enter_context(ThreadPoolExecutor(n_workers))
-        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        kind = dtype_of(tokenizer.vocab_size)
-
-        def encode(texts: Sequence[str]) -> list[Ids]:
-            worker = idle.get()
-            try:
-                worker.send(json.dumps(list(texts), ensure_ascii=False).encode())
-                return unpacked(worker.receive(), len(texts), kind)
-            finally:
-                idle.put(worker)
+    kind = dtype_of(tokenizer.vocab_size)
+    with helpers(__name__, tokenizer.to_json().encode(), n_workers) as ask:
 
         def encode_all(works: Iterable[Work], texts_of: Callable[[Work], Sequence[str]]) -> Iterator[Any]:
-            waiting: deque[tuple[Work, Future[list[Ids]]]] = deque()
-            for work in works:
-                waiting.append((work, threads.submit(encode, texts_of(work))))
-                if len(waiting) >= AHEAD * n_workers:
-                    done, ids = waiting.popleft()
-                    yield done, ids.result()
-            while waiting:
-                done, ids = waiting.popleft()
-                yield done, ids.result()
+            def encode(work: Work) -> list[Ids]:
+                texts = list(texts_of(work))
+                return unpacked(ask(json.dumps(texts, ensure_ascii=False).encode()), len(texts), kind)
+
+            return in_order(works, encode, n_workers)
 
         yield encode_all
 

@@ -59,6 +59,17 @@ def splitter(name: str) -> Callable[[str], list[str]]:
     return re.compile("|".join(kinds)).findall
 
 
+@functools.cache
+def end_of_word() -> re.Pattern[str]:
+    """Finds a place where any text may be cut, whatever the pattern: after a letter that no letter follows, or a digit.
+
+    A piece that holds a letter goes on only with letters, and one that holds a digit with digits; and nothing in such a
+    piece or before it looks further than one character on. So the pieces of the two parts are those of the whole.
+    """
+    letters, numbers = ("".join(unicode_ranges(category)) for category in "LN")
+    return re.compile(f"[{letters}](?![{letters}])|[{numbers}](?![{numbers}])")
+
+
 def unicode_ranges(category: str) -> tuple[str, str]:
     """The characters of a category as the inside of a `re` set: the low ones, and the high ones from U+10000 up."""
     low, high = "", ""

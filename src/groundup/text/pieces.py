@@ -5,18 +5,16 @@ only where no token can lie across the cut: after a word or a number. Whatever t
 that ends in a letter goes on only with more letters, one that ends in a digit only with more digits, and nothing to the
 left of such an end looks beyond it: what stands there is split the same way with and without the rest.
 
-Read next: `sources.py`, where texts come from.
+Read next: `workers.py`.
 """
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ..errors import DataError, quoted
-from .patterns import unicode_ranges
+from .patterns import end_of_word
 
 PIECE = 1 << 17  # characters that a piece has at most, where there is a place to cut
 LONGEST_WORD = 1 << 24  # characters without such a place
@@ -63,10 +61,3 @@ def last_cut(text: str) -> int:
         if ends:
             return ends[-1]
     return 0
-
-
-@functools.cache
-def end_of_word() -> re.Pattern[str]:
-    """A letter with no letter after it, or a digit with no digit: in Unicode 16's classes, as the patterns'."""
-    letters, numbers = ("".join(unicode_ranges(category)) for category in "LN")
-    return re.compile(f"[{letters}](?![{letters}])|[{numbers}](?![{numbers}])")

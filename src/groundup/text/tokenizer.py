@@ -18,16 +18,16 @@ import contextlib
 import functools
 import hashlib
 import os.path
-from collections import Counter
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from .. import files
 from ..errors import ConfigError, TokenizerError, quoted
+from ..report import SILENT, Report
 from . import tokenizer_json
 from .bpe import N_BYTES, Pair, split_at
-from .fast_bpe import PieceCache, learn_merges
+from .fast_bpe import PieceCache
 from .patterns import PATTERNS, splitter
 from .vocabulary import END_OF_TEXT, Vocabulary, gpt2_vocabulary, trained_vocabulary
 
@@ -56,30 +56,40 @@ class Tokenizer:
         vocab_size: int,
         pattern: str = "gpt2",
         specials: Iterable[str] = (END_OF_TEXT,),
+        *,
+        n_workers: int | None = None,
+        report: Report = SILENT,
     ) -> Tokenizer:
         """Learn a vocabulary of vocab_size ids: the 256 bytes, then merges, then the special tokens.
 
-        There are fewer ids when no pair of tokens occurs twice any more. Raises ConfigError for a vocab_size that the
-        bytes and special tokens exceed, an unknown pattern, or special tokens that cannot be told apart.
+        texts may be an iterator over more than the memory holds. n_workers: processes that count beside this one; None:
+        one for each core, where the texts are large enough. There are fewer ids when no pair of tokens occurs twice any
+        more. Raises ConfigError for a vocab_size that the bytes and special tokens exceed, an unknown pattern, or
+        special tokens that cannot be told apart; TokenizerError TOK_TEXT as `encode`.
         """
-        specials = list(specials)
-        n_merges = vocab_size - N_BYTES - len(specials)
-        if n_merges < 0:
-            raise ConfigError(
-                f"vocab_size is {vocab_size}, and bytes and special tokens alone are {N_BYTES + len(specials)}",
-                fix="use a larger one, for example 1024",
-            )
-        if pattern not in PATTERNS:
-            raise ConfigError(f"pattern is {quoted(repr(pattern))}", fix=f"use one of: {', '.join(PATTERNS)}")
-        if len(set(specials)) < len(specials):
-            raise ConfigError("a special token is given twice", fix="give each special token once")
+        from .piece_counts import count_pieces
 
-        split = splitter(pattern)
-        pieces: Counter[str] = Counter()
-        for text in [texts] if isinstance(texts, str) else texts:
-            pieces.update(split(text))
+        specials = list(specials)
+        require_trainable(vocab_size, pattern, specials)
         with surrogates_refused():
-            vocabulary = trained_vocabulary(learn_merges(pieces, n_merges), specials, pattern)
+            found = count_pieces([texts] if isinstance(texts, str) else texts, pattern, n_workers, report=report)
+        return cls.from_counts(found.counts, vocab_size, pattern, specials)
+
+    @classmethod
+    def from_counts(
+        cls,
+        pieces: Mapping[str, int],
+        vocab_size: int,
+        pattern: str = "gpt2",
+        specials: Iterable[str] = (END_OF_TEXT,),
+    ) -> Tokenizer:
+        """The same from counts: how often each piece of the pattern occurs in the texts (`count_pieces`)."""
+        from .bpe_training import learn_merges  # NumPy comes with it, and an encoder starts without
+
+        specials = list(specials)
+        require_trainable(vocab_size, pattern, specials)
+        n_merges = vocab_size - N_BYTES - len(specials)
+        vocabulary = trained_vocabulary(learn_merges(pieces, n_merges), specials, pattern)
         if problem := vocabulary.problem():
             raise ConfigError(problem, fix="choose special tokens that no text contains, such as <|endoftext|>")
         return cls(vocabulary)
@@ -186,6 +196,19 @@ class Tokenizer:
                 status=2,
             )
         return sorted(names, key=len, reverse=True)
+
+
+def require_trainable(vocab_size: int, pattern: str, specials: Sequence[str]) -> None:
+    """Raise ConfigError for a request that no text can fulfil."""
+    if vocab_size < N_BYTES + len(specials):
+        raise ConfigError(
+            f"vocab_size is {vocab_size}, and bytes and special tokens alone are {N_BYTES + len(specials)}",
+            fix="use a larger one, for example 1024",
+        )
+    if pattern not in PATTERNS:
+        raise ConfigError(f"pattern is {quoted(repr(pattern))}", fix=f"use one of: {', '.join(PATTERNS)}")
+    if len(set(specials)) < len(specials):
+        raise ConfigError("a special token is given twice", fix="give each special token once")
 
 
 class StreamDecoder:

@@ -5,7 +5,7 @@ threads or locks. The pipe itself is the queue: who does not read is not overrun
 a program to stop, since its parent decides when it ends. When the parent is killed, the kernel kills the helper too
 (Linux; elsewhere it ends with the pipe).
 
-Read next: `encoders.py`, `loader.py`.
+Read next: `piece_counts.py`, the first to ask them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import queue
 import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from ..errors import GroundupError
 
@@ -28,6 +31,10 @@ PR_SET_PDEATHSIG = 1
 PACKAGES = str(Path(__file__).parents[2])  # where the package groundup lies
 
 Answer = Callable[[bytes], bytes]
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+AHEAD = 2  # questions for each helper that are under way or wait
 
 
 class WorkerLost(GroundupError):
@@ -86,6 +93,53 @@ class Worker:
             where=f"process {self.pid}",
             fix="run the same command again: what is done is kept; if the memory ran out, use fewer workers",
         )
+
+
+@contextlib.contextmanager
+def helpers(module: str, first: bytes, n: int) -> Generator[Callable[[bytes], bytes]]:
+    """A function that asks whichever of n workers is free, from any thread, and waits for its answer."""
+    with contextlib.ExitStack() as stack:
+        idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        # Started from the main thread: the kernel ends a helper with the thread that started it.
+        for _ in range(n):
+            worker = Worker(module, first)
+            stack.callback(worker.close)
+            idle.put(worker)
+
+        def ask(question: bytes) -> bytes:
+            worker = idle.get()
+            try:
+                worker.send(question)
+                return worker.receive()
+            finally:
+                idle.put(worker)
+
+        yield ask
+
+
+def in_order(works: Iterable[Work], do: Callable[[Work], Result], n_threads: int) -> Iterator[tuple[Work, Result]]:
+    """Each work with what `do` makes of it, several under way at once, in the order of the works.
+
+    At most AHEAD works for each thread are taken before the first of them is given back.
+    """
+    threads = ThreadPoolExecutor(n_threads)
+    try:
+        waiting: deque[tuple[Work, Future[Result]]] = deque()
+        for work in works:
+            waiting.append((work, threads.submit(do, work)))
+            if len(waiting) >= AHEAD * n_threads:
+                done, result = waiting.popleft()
+                yield done, result.result()
+        while waiting:
+            done, result = waiting.popleft()
+            yield done, result.result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def command(module: str) -> list[str]:

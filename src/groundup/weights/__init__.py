@@ -1,6 +1,6 @@
 """How weights are kept, and how real ones get in and out.
 
-In reading order: `strict_json` and `safetensors_file` are the file that numbers lie in; `manifest` and `checkpoint`
+In reading order: `safetensors_file` is the file that numbers lie in; `manifest` and `checkpoint`
 keep a training run safe; `gpt2`, `families`, `huggingface_config`, `memory` and `huggingface` speak with the rest of
 the world; `load` is the one door to it all.
 """

@@ -29,13 +29,13 @@ from torch import Tensor
 from .. import files
 from ..errors import WeightsError, quoted
 from ..model import ModelConfig, Transformer
+from ..strict_json import parse_json
 from ..text.tokenizer import Tokenizer
 from .families import Family
 from .gpt2 import Tensors
 from .huggingface_config import Json, family_named, family_of, read_config, tokenizer_config, write_config
 from .memory import require_memory
 from .safetensors_file import DTYPES, Entry, Layout, read_error, read_layout, read_tensors, write_tensors
-from .strict_json import parse_json
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 SHARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from ..config import build, read_toml
 from ..errors import CheckpointError, TokenizerError, WeightsError, quoted
 from ..model import ModelConfig, ModelParts, Transformer
 from ..report import SILENT, Report
+from ..strict_json import parse_json
 from ..text.tokenizer import Tokenizer
 from .checkpoint import load_checkpoint, newest_checkpoint
 from .huggingface import read_huggingface, read_huggingface_config, write_huggingface
@@ -65,9 +67,16 @@ def load(
 
 
 def load_tokenizer(where: str | Path) -> Tokenizer:
-    """The tokenizer that belongs to the model at `where`. Raises TokenizerError (TOK_MATCH) if it does not fit it."""
+    """The tokenizer that belongs to the model at `where`.
+
+    Raises TokenizerError (TOK_MATCH) if it has more ids than the model has rows, or is not the one of the run;
+    CheckpointError (RUN_JSON) for a run.json that cannot be read.
+    """
     folder = _folder(where)
-    tokenizer = Tokenizer.load(folder if _is_huggingface(folder) else _run_of(folder))
+    is_run = not _is_huggingface(folder)
+    tokenizer = Tokenizer.load(_run_of(folder) if is_run else folder)
+    if is_run:
+        check_run_tokenizer(tokenizer, _run_of(folder))
     check_tokenizer(tokenizer, read_model_config(folder), folder)
     return tokenizer
 
@@ -86,6 +95,30 @@ def check_tokenizer(tokenizer: Tokenizer, config: ModelConfig, where: Path) -> N
             f"the tokenizer has {tokenizer.vocab_size:,} ids, the model {config.vocab_size:,} rows for them",
             where=str(where),
             fix="use the tokenizer that the model was trained with",
+            code="TOK_MATCH",
+            status=2,
+        )
+
+
+def check_run_tokenizer(tokenizer: Tokenizer, run: Path) -> None:
+    """Raise TokenizerError (TOK_MATCH) where the file in a run is not the tokenizer that it was trained with.
+
+    The text that another one of the same size makes of a model's ids is fluent nonsense, and nothing else would notice.
+    """
+    path = run / "run.json"
+    if not path.exists():
+        return
+    try:
+        trained_with = cast("dict[str, object]", parse_json(path.read_bytes()))["tokenizer_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            "run.json is damaged", where=str(path), fix="restore it from a copy", code="RUN_JSON"
+        ) from error
+    if tokenizer.sha256 != trained_with:
+        raise TokenizerError(
+            f"the run was trained with another tokenizer: its sha256 was {trained_with}, now {tokenizer.sha256}",
+            where=str(run / "tokenizer" / "tokenizer.json"),
+            fix="bring the run's own tokenizer.json back",
             code="TOK_MATCH",
             status=2,
         )

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .. import files
 from ..errors import StorageError, WeightsError, quoted
-from .strict_json import parse_json
+from ..strict_json import parse_json
 
 MAX_HEADER_BYTES = 16 << 20
 MAX_AXES = 8

@@ -3,7 +3,7 @@
 Python's reader is generous: of two equal keys the last wins, `NaN` is a number, and a deeply nested text ends in a
 RecursionError. In a file that says where bytes lie, each of these is a way to mean two things at once.
 
-Read next: `safetensors_file.py`.
+Who reads with it: `text/tokenizer_json.py`, `weights/safetensors_file.py`.
 """
 
 from __future__ import annotations
