@@ -37,7 +37,8 @@ reads in this order never meets anything unexplained.
     model.parts                 the seam
     model                       (the chapter)
 
-    kernels.attention           fused beside plain
+    kernels.linear              fused beside plain
+    kernels.attention
     kernels.norm
     kernels.feedforward
     kernels.loss

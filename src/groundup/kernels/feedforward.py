@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from .linear import fused_linear, linear_gelu
+
 
 def fused_mlp(
     x: Tensor,
@@ -16,13 +18,12 @@ def fused_mlp(
     b_down: Tensor | None = None,
 ) -> Tensor:
     """x: (B, T, C) -> (B, T, C)."""
-    up = functional.linear(x, w_up, b_up)  # (B, T, F)
     if kind == "gelu":
-        hidden = functional.gelu(up, approximate="tanh")  # (B, T, F)
+        hidden = linear_gelu(x, w_up, b_up)  # (B, T, F)
     elif kind == "relu2":
-        hidden = functional.relu(up).square()  # (B, T, F)
+        hidden = functional.relu(fused_linear(x, w_up, b_up)).square()  # (B, T, F)
     else:
         assert w_gate is not None
-        gate = functional.linear(x, w_gate)  # (B, T, F)
-        hidden = up * (functional.silu(gate) if kind == "swiglu" else functional.gelu(gate, approximate="tanh"))
-    return functional.linear(hidden, w_down, b_down)
+        gate = functional.silu(fused_linear(x, w_gate)) if kind == "swiglu" else linear_gelu(x, w_gate)  # (B, T, F)
+        hidden = fused_linear(x, w_up, b_up) * gate  # (B, T, F)
+    return fused_linear(hidden, w_down, b_down)
