@@ -26,8 +26,8 @@ from .filters import (
 )
 from .parts import GenerationParts
 from .slots import Slots, generate_batch
-from .strategies import AnyStrategy, Beam, Contrastive, Greedy, Sample, Strategy
-from .stream import before_stop, encode_prompt, stream_text
+from .strategies import AnyStrategy, Beam, Contrastive, Greedy, Sample, Strategy, parts_called
+from .stream import before_stop, encode_prompt, stream_text, write_texts
 
 __all__ = [
     "AnyStrategy",
@@ -57,6 +57,7 @@ __all__ = [
     "generate_tokens",
     "greedy",
     "min_p_filter",
+    "parts_called",
     "repetition_penalty",
     "sample",
     "standard_strategies",
@@ -64,4 +65,5 @@ __all__ = [
     "top_k_filter",
     "top_p_filter",
     "typical_filter",
+    "write_texts",
 ]

@@ -27,7 +27,6 @@ from ..kernels.attention import append_in_place
 from ..model.attention import Cache
 from ..model.transformer import Transformer
 
-
 FARTHEST = 16  # contexts: a text read on without end is read anew after so many, before its angles lose their digits
 
 

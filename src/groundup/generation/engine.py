@@ -2,8 +2,8 @@
 
 Everything that writes text in this library (the command line, a server, the samples of a training run, evaluation)
 calls `generate`. It is the loop of `decode.py`, handing out each token as soon as it is chosen, with a model whose past
-is cached; for a beam it is `beam_search` with the same cache, and contrastive search reads its candidates ahead. Its tokens are those of `generate_tokens` on a model
-without a cache, also after the context is full.
+is cached; for a beam it is `beam_search` with the same cache, and `contrastive.py` has a search of its own. Its tokens
+are those of `generate_tokens` on a model without a cache, also after the context is full.
 
 A learner's own `generate_tokens`, `gpt_forward`, `transformer_block` or `multi_head_attention` knows no cache: they run
 as they are, on the whole text each time.

@@ -3,8 +3,8 @@
 A model gives every token of the vocabulary a score (a logit). Always taking the best one writes dull text that soon
 repeats itself; drawing from the full distribution writes nonsense now and then, since thousands of unlikely tokens
 together are likely. Everything between the two is a filter: it takes scores and gives scores back, bent (temperature,
-repetition penalty, bias) or with a part cut off (top-k, top-p, min-p, typical). Filters compose, because what goes in is what comes
-out; a token that was cut has the score -inf, which no draw can pick.
+repetition penalty, bias) or with a part cut off (top-k, top-p, min-p, typical). Filters compose, because what goes in
+is what comes out; a token that was cut has the score -inf, which no draw can pick.
 
 Read next: `decode.py`; `strategies.py` puts filters in a row.
 Sources: Fan et al. 2018, section 5 (top-k); Holtzman et al. 2020, section 3 (top-p); Nguyen et al. 2024, section 3

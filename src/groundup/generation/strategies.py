@@ -156,6 +156,25 @@ class Contrastive:
 AnyStrategy = Strategy | Beam | Contrastive  # what `strategy=` takes
 
 
+def parts_called(strategy: AnyStrategy) -> frozenset[str]:
+    """The parts of this chapter that a strategy calls."""
+    match strategy:
+        case Greedy():
+            return frozenset({"generate_tokens", "greedy"})
+        case Beam():
+            return frozenset({"beam_search", "beam_step"})
+        case Contrastive():
+            return frozenset()
+        case Sample():
+            is_cold = strategy.temperature < COLDEST
+            filters = {"top_k_filter": strategy.top_k, "top_p_filter": strategy.top_p, "min_p_filter": strategy.min_p}
+            drawing = {"apply_temperature", "sample"} | {name for name, value in filters.items() if value is not None}
+            penalty = {"repetition_penalty"} if strategy.repetition_penalty != 1 else set[str]()
+            return frozenset({"generate_tokens"} | penalty | ({"greedy"} if is_cold else drawing))
+        case _:
+            return frozenset(GenerationParts.names())  # an own strategy may call any
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 

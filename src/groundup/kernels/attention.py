@@ -62,7 +62,7 @@ def append_in_place(k: Tensor, v: Tensor, cache: Cache, window: int | None = Non
         if window is not None and old.shape[2] >= window:
             old = old[:, :, old.shape[2] - window + 1 :]  # (B, G, S, D)
         b, g, n_kept, d = old.shape
-        end = old.storage_offset() // d + n_kept
+        end = int(old.storage_offset()) // d + n_kept
         # Whoever reorders a cache puts a new tensor in its place: then the buffer is no longer what holds it.
         if buffer is None or not is_inside(old, buffer) or end + n_tokens > buffer.shape[2]:
             buffer = old.new_empty(b, g, max(64, 2 * (n_kept + n_tokens)), d)

@@ -11,7 +11,7 @@ Sources: Radford et al. 2019 (GPT-2), section 2.3; Touvron et al. 2023 (Llama), 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -102,8 +102,12 @@ class ModelCache(Protocol):
     Where every token goes on with a text of its own, a layer has a dictionary for each of them.
     """
 
-    layers: list[Cache] | list[list[Cache]]
     length: int
+
+    @property
+    def layers(self) -> Sequence[Cache] | Sequence[list[Cache]]:
+        """From the first to the last."""
+        ...
 
 
 class Transformer(nn.Module):
