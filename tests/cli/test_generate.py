@@ -88,7 +88,7 @@ def test_a_bias_takes_ids_and_texts_that_are_one_token(trained: Path, groundup: 
 
 
 def test_every_line_of_a_file_gets_the_text_that_it_gets_alone(trained: Path, tmp_path: Path, groundup: Run) -> None:
-    prompts = ["I had", "Mrs. Gisburn drew back", "It was", "x", "The picture is"]
+    prompts = ["I had", "Mrs. Gis", "It was", "x", "The pic"]
     plain, lines = tmp_path / "prompts.txt", tmp_path / "prompts.jsonl"
     plain.write_text("\n\n".join(prompts) + "\r\n")
     lines.write_text("\n".join(json.dumps(p if i % 2 else {"prompt": p}) for i, p in enumerate(prompts)))
@@ -197,7 +197,9 @@ def test_an_empty_prompt_begins_at_the_start_token(trained: Path, groundup: Run)
 def test_a_setting_that_cannot_be_names_its_flag(words: list[str], said: str, trained: Path, groundup: Run) -> None:
     shown = groundup("generate", trained, "I", *words)
     assert (shown.status, shown.out) == (2, "")
-    one_line = re.sub(r" \[(CFG_VALUE|CLI_USAGE)\]", "", shown.err).replace("\n  where: groundup generate\n  fix:   ", ": ")
+    one_line = re.sub(r" \[(CFG_VALUE|CLI_USAGE)\]", "", shown.err).replace(
+        "\n  where: groundup generate\n  fix:   ", ": "
+    )
     assert said in one_line
 
 

@@ -30,12 +30,12 @@ def fused_attention(
     if dropout > 0:
         return attention(q, k, v, window, cache, dropout, generator)
     if cache is not None:
-        k, v = append_in_place(k, v, cache, window)  # (B, G, S, D)
+        k, v = append_in_place(k, v, cache, window)
         if "shared_k" in cache and q.shape[2] == 1:
             return attention_with_shared(q, k, v, cache, window)
         if "shared_k" in cache:
-            k = torch.cat([cache["shared_k"].expand(len(k), -1, -1, -1), k], dim=2)  # (B, G, S, D)
-            v = torch.cat([cache["shared_v"].expand(len(v), -1, -1, -1), v], dim=2)  # (B, G, S, D)
+            shared = (cache[name].expand(len(q), -1, -1, -1) for name in ("shared_k", "shared_v"))
+            k, v = (torch.cat(pair, dim=2) for pair in zip(shared, (k, v), strict=True))  # (B, G, S, D)
     n_tokens, n_context = q.shape[2], k.shape[2]
     mask = None
     if window is not None and window < n_context:

@@ -170,7 +170,8 @@ class Transformer(nn.Module):
             raise ShapeError(f"ids have shape {tuple(ids.shape)}", where="Transformer", fix="give them as (B, T)")
         past = 0 if cache is None else cache.length
         n_tokens = ids.shape[1]
-        if past + n_tokens > self.config.context_length and not (cache is not None and self.config.is_endless):
+        is_bounded = positions is None and not (cache is not None and self.config.is_endless)
+        if is_bounded and past + n_tokens > self.config.context_length:
             raise ShapeError(
                 f"{past + n_tokens} tokens do not fit into a context of {self.config.context_length}",
                 where="Transformer",
