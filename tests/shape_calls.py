@@ -14,8 +14,20 @@ from shape_comments import SIZES, Call
 from torch import Tensor
 
 from groundup.evaluation.bits_per_byte import evaluate_text
-from groundup.generation import Beam, beam, cache, engine, filters, generate, strategies
+from groundup.generation import (
+    Beam,
+    Contrastive,
+    beam,
+    cache,
+    contrastive,
+    engine,
+    filters,
+    generate,
+    slots,
+    strategies,
+)
 from groundup.generation.compare import log_probs_of
+from groundup.kernels import attention as fused
 from groundup.kernels import fused_attention, fused_head_loss, fused_mlp
 from groundup.model import ModelConfig, ModelParts, Transformer, attention, position, transformer
 from groundup.model.block import Block, transformer_block
@@ -35,8 +47,8 @@ def generator() -> torch.Generator:
 
 
 def tensor(letters: str) -> Tensor:
-    """Random numbers of a shape: tensor("BTC")."""
-    return torch.randn([SIZES[letter] for letter in letters])
+    """Random numbers of a shape: tensor("BTC"); a digit is 1."""
+    return torch.randn([SIZES.get(letter, 1) for letter in letters])
 
 
 def ids(letters: str) -> Tensor:
@@ -55,6 +67,11 @@ def past() -> dict[str, Tensor]:
     """A layer's cache of S - T tokens: with T more there are S."""
     past = [torch.randn(SIZES["B"], SIZES["G"], SIZES["S"] - SIZES["T"], SIZES["D"]) for _ in "kv"]
     return dict(zip("kv", past, strict=True))
+
+
+def shared_past() -> dict[str, Tensor]:
+    """The same, but for what all rows have in common."""
+    return {f"shared_{name}": row[:1] for name, row in past().items()}
 
 
 def gpt(**settings: object) -> Transformer:
@@ -122,8 +139,15 @@ MODEL = [
     ),
     Call(lambda: attention.grouped_query_attention(*qkv()), attention.grouped_query_attention),
     Call(lambda: attention.append_to_cache(tensor("BGTD"), tensor("BGTD"), past()), attention.append_to_cache),
+    Call(lambda: attention.append_to_cache(tensor("BGTD"), tensor("BGTD"), shared_past()), attention.append_to_cache),
+    Call(
+        lambda: attention.attention_of_each(
+            attention.attention, *(tensor(f"1{heads}TD") for heads in "HGG"), None, [{} for _ in range(SIZES["T"])]
+        ),
+        attention.attention_of_each,
+    ),
     Call(lambda: attention.cached_attention(*qkv("BGTD"), past()), attention.cached_attention),
-    Call(lambda: attention.attention(*qkv("BGTD"), cache=past(), window=3), attention.attention),
+    Call(lambda: attention.attention(*qkv("BGTD"), cache=past(), window=7), attention.attention),
     Call(lambda: attention.attention(*qkv("BGTD")), attention.attention, S=SIZES["T"]),
     Call(lambda: attention.attention(*qkv("BHTD")), attention.attention, S=SIZES["T"]),
     Call(lambda: attention.attention(*qkv("BGTD"), dropout=0.5), attention.attention, S=SIZES["T"]),
@@ -132,6 +156,11 @@ MODEL = [
     Call(lambda: attention.same_document_mask(ids("BT")), attention.same_document_mask),
     Call(lambda: gpt()(ids("BT"), documents=ids("BT")), Transformer),
     Call(lambda: gpt(n_kv_heads=SIZES["G"], position="rope").h[0].attn(tensor("BTC"), POSITIONS), attention.Attention),
+    Call(
+        lambda: gpt(n_kv_heads=SIZES["G"]).h[0].attn(tensor("1TC"), POSITIONS, [{} for _ in range(SIZES["T"])]),
+        attention.Attention,
+        B=1,
+    ),
     Call(lambda: layer_norm(tensor("BTC"), tensor("C"), tensor("C")), layer_norm),
     Call(lambda: rms_norm(tensor("BTC"), tensor("C")), rms_norm),
     Call(lambda: residual_norm(tensor("BTC"), tensor("BTC"), tensor("C"), tensor("C"), 1e-5, "layer"), residual_norm),
@@ -164,7 +193,13 @@ TEXT = [
 KERNELS = [
     Call(lambda: fused_attention(*qkv("BGTD"), cache=past()), fused_attention),
     Call(lambda: fused_attention(*qkv("BGTD"), same_document=one_document()), fused_attention),
-    Call(lambda: fused_attention(*qkv("BGTD"), window=3, cache=past()), fused_attention),
+    Call(lambda: fused_attention(*qkv("BGTD"), window=7, cache=past()), fused_attention),
+    Call(lambda: fused_attention(*qkv("BGTD"), cache=shared_past()), fused_attention),
+    Call(
+        lambda: fused.attention_with_shared(tensor("BH1D"), tensor("BGSD"), tensor("BGSD"), shared_past()),
+        fused.attention_with_shared,
+    ),
+    Call(lambda: fused.append_in_place(tensor("BGTD"), tensor("BGTD"), past(), 3), fused.append_in_place, S=2),
     *(
         Call(lambda kind=kind: fused_mlp(tensor("BTC"), kind, tensor("FC"), tensor("CF"), tensor("FC")), fused_mlp)
         for kind in ("gelu", "relu2", "swiglu")
@@ -188,6 +223,13 @@ def full_cache() -> cache.KVCache:
     return filled
 
 
+def lookahead(n_tokens: int) -> None:
+    look = contrastive.Lookahead(gpt())
+    look.begin(list(range(n_tokens)))
+    look.after(ids("K"))
+    look.take(1, 0)
+
+
 GENERATION = [
     Call(lambda: beam.beam_step(tensor("K").numpy(), tensor("KV").numpy(), 4), beam.beam_step),
     Call(lambda: full_cache().reorder([0] * SIZES["B"]), cache.KVCache),
@@ -197,6 +239,17 @@ GENERATION = [
     Call(lambda: cache.last_logits(own_model(), ids("BT"), None), cache.last_logits),
     Call(lambda: log_probs_of(gpt(), [1, 2], [3, 4, 5]), log_probs_of),
     Call(lambda: list(generate(gpt(), [1, 2], Beam(beams=2), max_tokens=2)), engine._beams),
+    Call(lambda: list(generate(gpt(), [1, 2], Contrastive(top_k=SIZES["K"]), max_tokens=12)), contrastive._search),
+    Call(lambda: lookahead(3), contrastive.Lookahead.begin, contrastive.Lookahead.after, S=3),
+    Call(lambda: lookahead(3), contrastive.Lookahead.take, S=4),
+    Call(lambda: lookahead(SIZES["L"]), contrastive.Lookahead.after, T=SIZES["L"]),
+    Call(
+        lambda: contrastive.contrastive_scores(tensor("K"), tensor("KC"), tensor("SC"), 0.5),
+        contrastive.contrastive_scores,
+    ),
+    Call(lambda: list(slots.generate_batch(gpt(), [[1, 2], [3]], max_tokens=12, slots=12)), slots.Slots, slots.Row),
+    Call(lambda: filters.typical_filter(tensor("BV"), 0.5), filters.typical_filter, filters._until_reached),
+    Call(lambda: filters.bias_logits(tensor("V"), dict.fromkeys(range(SIZES["N"]), 1.0)), filters.bias_logits),
     Call(lambda: filters.greedy(tensor("BV")), filters.greedy),
     Call(lambda: filters.top_k_filter(tensor("BV"), 3), filters.top_k_filter),
     Call(lambda: filters.top_p_filter(tensor("BV"), 0.9), filters.top_p_filter),

@@ -50,7 +50,9 @@ reads in this order never meets anything unexplained.
     model.parts                 the seam
     model                       (the chapter)
 
-    kernels.attention           fused beside plain
+    kernels.gelu                GPT-2's bend
+    kernels.linear              fused beside plain
+    kernels.attention
     kernels.norm
     kernels.feedforward
     kernels.loss
@@ -62,7 +64,9 @@ reads in this order never meets anything unexplained.
     generation.parts
     generation.cache            keys and values of the past
     generation.strategies       greedy, sample, beam
+    generation.contrastive      likely, and new
     generation.engine           the decoder that everybody uses
+    generation.slots            several texts at once
     generation.stream           tokens to text as they come
     generation.compare          strategies side by side
     generation                  (the chapter)
@@ -136,7 +140,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .errors import GroundupError
-    from .generation import Beam, Greedy, Sample, generate
+    from .generation import Beam, Contrastive, Greedy, Sample, generate, generate_batch
     from .model import ModelConfig, Transformer
     from .text.tokenizer import Tokenizer
     from .training import Parts, TrainConfig, load_config, train
@@ -147,6 +151,7 @@ __version__ = "0.1.0"
 # Every name is imported when it is first used: `import groundup` itself loads no torch.
 _ADDRESSES = {
     "Beam": "generation",
+    "Contrastive": "generation",
     "Greedy": "generation",
     "GroundupError": "errors",
     "ModelConfig": "model",
@@ -156,6 +161,7 @@ _ADDRESSES = {
     "TrainConfig": "training",
     "Transformer": "model",
     "generate": "generation",
+    "generate_batch": "generation",
     "load": "weights",
     "load_config": "training",
     "load_tokenizer": "weights",
@@ -165,6 +171,7 @@ _ADDRESSES = {
 
 __all__ = [
     "Beam",
+    "Contrastive",
     "Greedy",
     "GroundupError",
     "ModelConfig",
@@ -174,6 +181,7 @@ __all__ = [
     "TrainConfig",
     "Transformer",
     "generate",
+    "generate_batch",
     "load",
     "load_config",
     "load_tokenizer",

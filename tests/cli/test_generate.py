@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from command_line import Run
+import torch
+from command_line import TINY, Run
 
-from groundup.generation import Beam, Sample, stream_text
+from groundup.cli import generate as cli_generate
+from groundup.generation import (
+    Beam,
+    Contrastive,
+    NextLogits,
+    Sample,
+    contrastive,
+    engine,
+    strategies,
+    stream,
+    stream_text,
+)
 from groundup.text import packaged
+from groundup.training import Parts
 from groundup.weights import load, load_tokenizer
 
 LENGTH = ("--max-tokens", 12)
@@ -46,6 +61,74 @@ def test_a_beam_gives_its_n_best_texts_with_their_scores(trained: Path, groundup
     best = Beam(beams=3)
     found = "".join(stream_text(load(trained), load_tokenizer(trained), "I", best, max_tokens=12))
     assert texts[0]["text"] == found
+
+
+def test_contrastive_search_and_typical_sampling_write_what_the_library_writes(trained: Path, groundup: Run) -> None:
+    model, tokenizer = load(trained, parts=Parts().fused()), load_tokenizer(trained)
+    for words, strategy in (
+        (("--strategy", "contrastive", "--alpha", 0.4, "--top-k", 6), Contrastive(alpha=0.4, top_k=6)),
+        (("--typical-p", 0.5, "--seed", 2), Sample(temperature=0.8, typical_p=0.5, seed=2)),
+    ):
+        shown = groundup("generate", trained, "I had", *words, *LENGTH)
+        assert shown.out == "I had" + "".join(stream_text(model, tokenizer, "I had", strategy, max_tokens=12)) + "\n"
+
+
+def test_a_bias_takes_ids_and_texts_that_are_one_token(trained: Path, groundup: Run) -> None:
+    tokenizer = load_tokenizer(trained)
+    (e,) = tokenizer.encode("e")
+    for bias in ("e=1000", f"{e}=1000"):
+        assert groundup("generate", trained, "I", "--logit-bias", bias, "--max-tokens", 4).out == "Ieeee\n"
+    banned = [word for token in range(300) if token != e for word in ("--logit-bias", f"{token}=-inf")]
+    answer = groundup("generate", trained, "I", *banned, "--json", "--max-tokens", 3).json
+    assert answer["text"] == "eee"
+    assert answer["strategy"]["logit_bias"][str(e - 1)] == float("-inf")
+
+
+# Many prompts.
+
+
+def test_every_line_of_a_file_gets_the_text_that_it_gets_alone(trained: Path, tmp_path: Path, groundup: Run) -> None:
+    prompts = ["I had", "Mrs. Gis", "It was", "x", "The pic"]
+    plain, lines = tmp_path / "prompts.txt", tmp_path / "prompts.jsonl"
+    plain.write_text("\n\n".join(prompts) + "\r\n")
+    lines.write_text("\n".join(json.dumps(p if i % 2 else {"prompt": p}) for i, p in enumerate(prompts)))
+    words = ("--temperature", 0.7, "--seed", 3, *LENGTH)
+    alone = [groundup("generate", trained, prompt, *words, "--json").json["text"] for prompt in prompts]
+    for path, slots in ((plain, 2), (lines, 8)):
+        answer = groundup("generate", trained, "--prompts", path, "--slots", slots, *words, "--json").json
+        assert answer["texts"] == [{"prompt": p, "text": text} for p, text in zip(prompts, alone, strict=True)]
+    shown = groundup("generate", trained, "--prompts", plain, *words).out
+    assert shown.startswith("1.\n  I had")
+    stop = alone[0][3:5]
+    cut = groundup("generate", trained, "--prompts", plain, *words, "--stop", stop, "--json").json["texts"]
+    assert cut[0]["text"] == alone[0][: alone[0].index(stop)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words", "said"),
+    [
+        ("p.jsonl", '"a"\n{"text": "b"}', [], "line 2 is no prompt"),
+        ("p.jsonl", '"a"\n{', [], "line 2 is no prompt"),
+        ("p.jsonl", '"a"\n"\\ud800"', [], "[CLI_PROMPT]\n  where: prompt 2"),
+        (
+            "p.txt",
+            "I\n" + "I had always thought Jack Gisburn rather a cheap genius",
+            [],
+            "[CLI_LENGTH]\n  where: prompt 2",
+        ),
+        ("p.txt", "I", ["I had"], "PROMPT does nothing with --prompts"),
+        ("p.txt", "I", ["--compare"], "--compare takes one prompt"),
+        ("p.txt", "I", ["--strategy", "beam", "--n-best", "2"], "--n-best does nothing with --prompts"),
+    ],
+)
+def test_prompts_that_cannot_be_are_named(
+    name: str, content: str, words: list[str], said: str, trained: Path, tmp_path: Path, groundup: Run
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    shown = groundup("generate", trained, *words, "--prompts", path)
+    assert (shown.status, shown.out) == (2, "")
+    assert said in shown.err
 
 
 def test_compare_shows_every_strategy_and_a_table(trained: Path, groundup: Run) -> None:
@@ -87,7 +170,24 @@ def test_an_empty_prompt_begins_at_the_start_token(trained: Path, groundup: Run)
         (["--strategy", "beam", "--beams", "0"], "--beams is 0"),
         (["--strategy", "beam", "--beams", "2", "--n-best", "3"], "--n-best is 3"),
         (["--strategy", "greedy", "--top-k", "5"], "--top-k does nothing with --strategy greedy"),
-        (["--beams", "5"], "--beams does nothing with --strategy sample"),
+        (
+            ["--strategy", "greedy", "--logit-bias", "5=1"],
+            "--logit-bias does nothing with --strategy greedy: use --temp",
+        ),
+        (["--beams", "5"], "--beams does nothing with --strategy sample: use --strategy beam"),
+        (["--alpha", "0.5"], "--alpha does nothing with --strategy sample: use --strategy contrastive"),
+        (["--strategy", "contrastive", "--top-p", "0.5"], "--top-p does nothing with --strategy contrastive"),
+        (["--strategy", "contrastive", "--alpha", "2"], "--alpha is 2"),
+        (["--strategy", "contrastive", "--top-k", "0"], "--top-k is 0"),
+        (["--typical-p", "0"], "--typical-p is 0"),
+        (["--logit-bias", "5"], "--logit-bias 5 is not TOKEN=VALUE"),
+        (["--logit-bias", "=5"], "--logit-bias =5 is not TOKEN=VALUE"),
+        (["--logit-bias", "5=x"], "--logit-bias 5=x is not TOKEN=VALUE"),
+        (["--logit-bias", "5=nan"], "--logit-bias of token 5 is nan"),
+        (["--logit-bias", "xyz=1"], "--logit-bias xyz is 3 tokens"),
+        (["--logit-bias", "300=1"], "--logit-bias names token 300: use 0 to 299"),
+        (["--slots", "3"], "--slots does nothing with a single prompt"),
+        (["--compare", "--alpha", "0.5"], "--alpha does nothing with --compare"),
         (["--compare", "--stop", "x"], "--stop does nothing with --compare"),
         (["--compare", "--strategy", "greedy"], "--strategy does nothing with --compare"),
         (["--compare", "--top-k", "5"], "--top-k does nothing with --compare"),
@@ -97,25 +197,191 @@ def test_an_empty_prompt_begins_at_the_start_token(trained: Path, groundup: Run)
 def test_a_setting_that_cannot_be_names_its_flag(words: list[str], said: str, trained: Path, groundup: Run) -> None:
     shown = groundup("generate", trained, "I", *words)
     assert (shown.status, shown.out) == (2, "")
-    one_line = shown.err.replace(" [CFG_VALUE]", "").replace("\n  where: groundup generate\n  fix:   ", ": ")
+    one_line = re.sub(r" \[(CFG_VALUE|CLI_USAGE)\]", "", shown.err).replace(
+        "\n  where: groundup generate\n  fix:   ", ": "
+    )
     assert said in one_line
 
 
-def test_a_prompt_that_is_no_text_is_refused(trained: Path, groundup: Run) -> None:
-    shown = groundup("generate", trained, b"\xff".decode("utf-8", "surrogateescape"))
-    assert shown.status == 2
-    assert "[CLI_PROMPT]" in shown.err
+# Faults, by the names of RELIABILITY's rows; those of the settings (I3) stand above.
 
 
-def test_a_prompt_longer_than_the_context_is_refused_or_cut(trained: Path, groundup: Run) -> None:
-    prompt = "I had always thought Jack Gisburn rather a cheap genius, though a good fellow enough."
+@pytest.mark.parametrize(
+    ("prompt", "status"),
+    [
+        *(("", 0), ("I", 0), (" ", 0), ("\n", 0), ("\x00", 0), ("a\x00b", 0), ("\x7f", 0)),
+        *((b"\xff".decode("utf-8", "surrogateescape"), 2), ("\ud800", 2), ("I \udfff had", 2)),
+    ],
+    ids=ascii,
+)
+def test_i1_a_strange_prompt_generates_or_is_refused_in_one_line(
+    prompt: str, status: int, trained: Path, groundup: Run
+) -> None:
     shown = groundup("generate", trained, prompt, *LENGTH)
-    assert shown.status == 2
-    assert "[CLI_LENGTH]" in shown.err
-    assert "16" in shown.err
-    cut = groundup("generate", trained, prompt, "--truncate-left", *LENGTH)
+    assert shown.status == status
+    assert "Traceback" not in shown.err
+    assert "[CLI_PROMPT]" in shown.err if status else shown.out.startswith(prompt)
+
+
+def test_i1_teeth_an_unchecked_surrogate_would_get_through_to_the_tokenizer(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(cli_generate, "argument_text", lambda text, what: seen.append(text) or text)
+    shown = groundup("generate", trained, "\ud800", *LENGTH)
+    assert seen == ["\ud800"]
+    assert "[CLI_PROMPT]" in shown.err  # the second guard, of encode_prompt
+    monkeypatch.setattr(stream, "TokenizerError", ZeroDivisionError)
+    assert "[CLI_PROMPT]" not in groundup("generate", trained, "\ud800", *LENGTH).err
+
+
+LONG = "I had always thought Jack Gisburn rather a cheap genius, though a good fellow enough. " * 4
+
+
+def test_i2_a_prompt_longer_than_the_context_is_refused_with_both_numbers_or_cut_and_told(
+    trained: Path, groundup: Run
+) -> None:
+    n_tokens = len(load_tokenizer(trained).encode(LONG))
+    assert n_tokens > 10 * 16
+    shown = groundup("generate", trained, LONG, *LENGTH)
+    assert (shown.status, shown.out) == (2, "")
+    assert f"has {n_tokens} tokens, and the model's context holds 16 [CLI_LENGTH]" in shown.err
+    cut = groundup("generate", trained, LONG, "--truncate-left", *LENGTH)
     assert cut.status == 0
-    assert "only the last 16 are read" in cut.err
+    assert f"the prompt has {n_tokens} tokens: only the last 16 are read" in cut.err
+
+
+def test_i2_teeth_without_the_check_a_long_prompt_would_be_read_in_part_without_a_word(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "checked_prompt", lambda ids, model, **_: ids)
+    monkeypatch.setattr(engine, "checked_prompt", lambda ids, model, **_: ids)
+    shown = groundup("generate", trained, LONG, *LENGTH)
+    assert (shown.status, shown.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--temperature", "-1"), ("--temperature", "nan"), ("--temperature", "inf"), ("--top-p", "0")),
+        *(("--top-p", "1.01"), ("--top-p", "nan"), ("--top-k", "-5"), ("--top-k", "0"), ("--min-p", "-0.1")),
+        *(("--typical-p", "2"), ("--repetition-penalty", "-1"), ("--max-tokens", "-1")),
+    ],
+)
+def test_i3_a_value_out_of_range_names_its_flag_and_its_range(
+    words: tuple[str, str], trained: Path, groundup: Run
+) -> None:
+    shown = groundup("generate", trained, "I", *words)
+    assert (shown.status, shown.out) == (2, "")
+    assert words[0] in shown.err
+    assert re.search(r"from \d|above \d|at least \d|x>=0", shown.err)
+
+
+def test_i3_teeth_without_the_check_the_value_would_reach_torch(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Sample, "problems", lambda self: iter(()))
+    assert groundup("generate", trained, "I", "--top-k", "-5", *LENGTH).status == 3
+
+
+def forced(monkeypatch: pytest.MonkeyPatch, tokens: list[int]) -> None:
+    """Let every strategy choose these tokens, one after the other."""
+    waiting = iter(tokens)
+    monkeypatch.setattr(Sample, "choose", lambda self, logits, ids, parts=None: next(waiting))
+
+
+def bytes_of(text: bytes, trained: Path) -> list[int]:
+    """A token for each byte."""
+    tokenizer = load_tokenizer(trained)
+    of_byte = {tokenizer.token_bytes(i): i for i in range(256)}
+    return [of_byte[bytes([byte])] for byte in text]
+
+
+def test_i4_a_character_cut_at_the_end_is_shown_as_one_replacement(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced(monkeypatch, bytes_of(b"ok \xf0\x9f", trained))
+    shown = groundup("generate", trained, "I", "--max-tokens", 5)
+    assert (shown.status, shown.out) == (0, "Iok \ufffd\n")
+    pieces: list[str] = []
+    forced(monkeypatch, bytes_of("ok \U0001f600".encode()[:-1], trained))
+    pieces.extend(stream_text(load(trained), load_tokenizer(trained), "I", Sample(), max_tokens=6))
+    assert [piece for piece in pieces if piece] == ["o", "k", " ", "\ufffd"]  # nothing half, and once at the end
+
+
+def test_i4_teeth_decoding_token_by_token_would_show_halves(trained: Path) -> None:
+    tokenizer = load_tokenizer(trained)
+    assert "".join(tokenizer.decode([i]) for i in bytes_of(b"\xf0\x9f", trained)) == "\ufffd\ufffd"
+
+
+ESCAPE = "\x1b]0;owned\x07"
+
+
+def test_i5_escapes_are_written_out_on_a_terminal_and_raw_where_asked_for_or_to_a_pipe(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = bytes_of(ESCAPE.encode(), trained)
+    words = ("generate", trained, "I", "--max-tokens", len(tokens))
+    forced(monkeypatch, tokens)
+    assert groundup(*words).out == f"I{ESCAPE}\n"  # a pipe
+    monkeypatch.setattr(cli_generate, "is_terminal", lambda stream: True)
+    forced(monkeypatch, tokens)
+    assert groundup(*words).out == "I\\x1b]0;owned\\x07\n"
+    forced(monkeypatch, tokens)
+    assert ESCAPE in groundup(*words, "--raw").out
+    forced(monkeypatch, tokens)
+    monkeypatch.setattr(cli_generate, "visible", str)  # teeth: without it the terminal would have obeyed
+    assert ESCAPE in groundup(*words).out
+
+
+WAYS = (
+    *((), ("--strategy", "greedy"), ("--temperature", 0), ("--strategy", "beam"), ("--strategy", "contrastive")),
+    ("--top-k", 5, "--top-p", 0.9, "--typical-p", 0.9),
+)
+
+
+@pytest.mark.parametrize("words", WAYS, ids=str)
+def test_n5_scores_that_are_no_numbers_are_an_error_of_ours(
+    words: tuple[object, ...], trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "NextLogits", broken(float("nan")))
+    monkeypatch.setattr(contrastive.Lookahead, "begin", lambda self, ids: torch.full((300,), float("nan")))
+    shown = groundup("generate", trained, "I", *words, *LENGTH)
+    assert shown.status == 3
+    assert "[NUM_LOGITS]" in shown.err
+    assert "Traceback" not in shown.err and "probability tensor" not in shown.err
+    monkeypatch.setattr(engine, "NextLogits", broken(float("-inf")))
+    monkeypatch.setattr(contrastive.Lookahead, "begin", lambda self, ids: torch.full((300,), float("-inf")))
+    assert "[NUM_LOGITS]" in groundup("generate", trained, "I", *words, *LENGTH).err
+
+
+def broken(value: float) -> type:
+    """A model whose scores are all this value."""
+
+    class Broken(NextLogits):
+        def of_each(self, texts):
+            return torch.full_like(super().of_each(texts), value)
+
+    return Broken
+
+
+def test_n5_a_temperature_near_zero_is_greedy_by_rule(trained: Path, groundup: Run) -> None:
+    greedy = groundup("generate", trained, "I", "--strategy", "greedy", *LENGTH).out
+    assert groundup("generate", trained, "I", "--temperature", "1e-30", "--top-k", 3, *LENGTH).out == greedy
+
+
+def test_n5_teeth_without_the_rule_dividing_would_leave_no_numbers(
+    trained: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strategies, "COLDEST", 0.0)
+    shown = groundup("generate", trained, "I", "--temperature", "1e-45", *LENGTH)
+    assert (shown.status, "[NUM_LOGITS]" in shown.err) == (3, True)
+    monkeypatch.undo()
+    monkeypatch.setattr(strategies, "finite_logits", lambda logits, position: logits)
+    monkeypatch.setattr(engine, "NextLogits", broken(float("nan")))
+    assert (
+        groundup("generate", trained, "I", "--strategy", "greedy", *LENGTH).status == 0
+    )  # nonsense, and no word of it
 
 
 def test_a_tokenizer_that_does_not_fit_is_refused(trained: Path, tmp_path: Path, groundup: Run) -> None:
@@ -123,7 +389,9 @@ def test_a_tokenizer_that_does_not_fit_is_refused(trained: Path, tmp_path: Path,
     shutil.copytree(trained, copy)
     story = tmp_path / "story.txt"
     story.write_text(packaged("the-verdict").train)
-    assert groundup("tokenizer", "train", story, "--vocab-size", 305, "--out", copy / "tokenizer").status == 0
+    assert (
+        groundup("tokenizer", "train", story, "--vocab-size", 305, "--out", copy / "tokenizer", "--force").status == 0
+    )
     shown = groundup("generate", copy, "I")
     assert shown.status == 2
     assert "[TOK_MATCH]" in shown.err
@@ -152,3 +420,31 @@ def test_own_parts_run_the_model(trained: Path, tmp_path: Path, groundup: Run) -
     (folder / "own.py").write_text("def softmax(x, dim=-1):\n    return x * 0 + 1 / x.shape[dim]\n")
     wrong = groundup("generate", trained, "I had", "--strategy", "greedy", "--parts", folder, *LENGTH)
     assert wrong.status == 0
+
+
+def test_own_parts_are_judged_by_what_generation_uses(trained: Path, tmp_path: Path, groundup: Run) -> None:
+    (tmp_path / "own.py").write_text(
+        "def greedy(logits):\n    return logits.argmax(-1)\n"
+        "def softmax(x, dim=-1):\n    return x.softmax(dim)\n"
+        "def learning_rate(step, *, max_lr, min_lr, warmup_steps, total_steps):\n    return 1.0\n"
+        "def count_pairs(ids):\n    return {}\n"
+    )
+    greedy = groundup("generate", trained, "I", "--strategy", "greedy", "--parts", tmp_path, *LENGTH)
+    assert greedy.err == "own parts: greedy, softmax\nown parts that are not used here: count_pairs, learning_rate\n"
+    drawn = groundup("generate", trained, "I", "--parts", tmp_path, *LENGTH)
+    assert drawn.err == "own parts: softmax\nown parts that are not used here: count_pairs, greedy, learning_rate\n"
+    compared = groundup("generate", trained, "I", "--parts", tmp_path, "--compare", "--max-tokens", 2)
+    assert compared.err.startswith("own parts: greedy, softmax\n")
+
+
+def test_a_run_that_was_trained_with_own_parts_says_so_when_they_are_missing(tmp_path: Path, groundup: Run) -> None:
+    parts, run = tmp_path / "mine", tmp_path / "run"
+    parts.mkdir()
+    (parts / "own.py").write_text("def softmax(x, dim=-1):\n    return x.softmax(dim)\n")
+    assert groundup("train", "first-gpt", "--run-dir", run, "--parts", parts, *TINY).status == 0
+    checkpoint = next((run / "checkpoints").iterdir())
+    for where in (run, checkpoint):
+        shown = groundup("generate", where, "I", *LENGTH)
+        assert (shown.status, shown.err.count("trained with somebody's own parts")) == (0, 1)
+    assert "trained with somebody's own parts" in groundup("eval", run).err
+    assert "trained with" not in groundup("generate", run, "I", "--parts", parts, *LENGTH).err

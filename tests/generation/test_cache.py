@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from groundup.generation import KVCache, NextLogits
+from groundup.generation import Beam, KVCache, NextLogits, beam_decode, generate
+from groundup.kernels import fuse
 from groundup.model import ModelParts, attention
 
 KINDS = {
@@ -41,7 +42,9 @@ def test_cached_logits_are_the_uncached_ones(make_model, kind: str, cut: str) ->
         pieces = [model(piece, cache) for piece in text.split(CUTS[cut], dim=1)]
         torch.testing.assert_close(torch.cat(pieces, dim=1), model(text), rtol=1e-9, atol=1e-9)
     assert cache.length == N
-    assert all(layer["k"].shape[:3] == (3, model.config.kv_heads, N) for layer in cache.layers)
+    window, last = model.config.window or N + 1, CUTS[cut][-1]
+    n_kept = N if len(CUTS[cut]) == 1 else min(N, window - 1 + last)
+    assert all(layer["k"].shape[:3] == (3, model.config.kv_heads, n_kept) for layer in cache.layers)
 
 
 @pytest.mark.parametrize("kind", ["learned", "rope", "grouped window"])
@@ -133,3 +136,88 @@ def test_an_own_cached_attention_is_used(make_model) -> None:
 
     plain, own_model = make_model(), make_model(ModelParts(cached_attention=own))
     assert not torch.allclose(NextLogits(own_model)([1, 2]), NextLogits(plain)([1, 2]))
+
+
+# A beginning that several texts share.
+
+
+def test_beams_keep_the_prompt_once_and_copy_nothing_of_it(make_model) -> None:
+    """Storage is what is asked about: the shared keys are the very tensor that reading the prompt made."""
+    for parts in (None, fuse(ModelParts())):
+        model, prompt = make_model(parts, position="rope", n_kv_heads=2), [5, 1, 9, 2]
+        next_logits = NextLogits(model)
+        next_logits.of_each([prompt])
+        read = [layer["k"].untyped_storage().data_ptr() for layer in next_logits.cache.layers]
+        next_logits.of_each([[*prompt, token] for token in range(6)])
+        next_logits.of_each([[*prompt, token, 1] for token in (5, 5, 0, 3, 2, 1)])
+        for layer, where in zip(next_logits.cache.layers, read, strict=True):
+            assert layer["shared_k"].untyped_storage().data_ptr() == where
+            assert layer["shared_k"].shape[:3] == (1, 2, len(prompt))
+            assert layer["k"].shape[:3] == (6, 2, 2)  # of each beam, its own two tokens
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_that_share_a_beginning_have_the_scores_of_the_plain_model(make_model, kind: str) -> None:
+    for parts in (None, fuse(ModelParts())):
+        model = make_model(parts, **KINDS[kind])
+        next_logits, prompt = NextLogits(model), ids(5).tolist()
+        next_logits.of_each([prompt])
+        texts = [[*prompt, token] for token in (3, 1, 4, 9)]
+        torch.testing.assert_close(next_logits.of_each(texts), model(torch.tensor(texts))[:, -1])
+        for parents, new in (([1, 1, 0], [[2], [7], [1]]), ([2, 0], [[6], [6]]), ([1, 0, 1], [[5, 3], [8, 9], [0, 0]])):
+            texts = [[*texts[parent], *tokens] for parent, tokens in zip(parents, new, strict=True)]
+            torch.testing.assert_close(next_logits.of_each(texts), model(torch.tensor(texts))[:, -1])
+
+
+def test_an_own_cached_attention_gets_whole_rows(make_model) -> None:
+    names: set[str] = set()
+
+    def own(q: Tensor, k: Tensor, v: Tensor, cache: dict[str, Tensor]) -> Tensor:
+        names.update(cache)
+        return attention.cached_attention(q, k, v, cache)
+
+    found = beam_decode(make_model(ModelParts(cached_attention=own)), [5, 1], Beam(beams=3, n_best=3), max_tokens=5)
+    expected = beam_decode(make_model(), [5, 1], Beam(beams=3, n_best=3), max_tokens=5)
+    assert [text for text, _ in found] == [text for text, _ in expected]
+    assert names == {"k", "v"}
+
+
+# A window.
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_behind_a_window_memory_does_not_grow_with_the_text(make_model, window: int, fused: bool) -> None:
+    model = make_model(fuse(ModelParts()) if fused else None, position="rope", window=window, context_length=400)
+    cache, text = KVCache(2), ids(1, 300)
+    with torch.no_grad():
+        pieces = [model(piece, cache) for piece in text.split([40, *[1] * 260], dim=1)]
+        torch.testing.assert_close(torch.cat(pieces, dim=1), model(text), rtol=1e-9, atol=1e-9)
+    for layer in cache.layers:
+        assert layer["k"].shape[2] == window
+        n_stored = {tensor.untyped_storage().nbytes() for tensor in layer.values()}
+        assert max(n_stored) <= 64 * 16 * 8  # 64 tokens at most are held, of 300 that were read
+
+
+def test_a_window_model_reads_on_past_the_context_and_gets_what_reading_anew_gives(make_model) -> None:
+    model = make_model(position="rope", window=4)  # sees 1 + 2 · 3 tokens back, inside the context of 12
+    assert model.config.is_endless
+    widths: list[int] = []
+    model.h[0].register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
+    written = list(generate(model, [5, 1, 9], max_tokens=300))
+    # One token at a time, but for the prompt and for a fresh start after 16 contexts, before angles lose their digits.
+    assert [width for width in widths if width > 1] == [3, 12]
+    plain = make_model(position="rope", window=4)
+    text = [5, 1, 9, *written]
+    for n in (13, 14, 30, 192, 193, 200, 302):
+        assert int(plain(torch.tensor([text[:n][-12:]]))[0, -1].argmax()) == text[n]
+
+
+@pytest.mark.parametrize("settings", [{"window": 4}, {"position": "rope"}, {"position": "rope", "window": 7}])
+def test_a_model_that_sees_further_than_its_context_or_counts_places_reads_anew(make_model, settings) -> None:
+    model = make_model(**settings)
+    assert not model.config.is_endless
+    widths: list[int] = []
+    model.h[0].register_forward_hook(lambda _module, given, _out: widths.append(given[0].shape[1]))
+    list(generate(model, [5, 1, 9], max_tokens=12))
+    assert widths == [3, *[1] * 9, 12, 12]

@@ -11,15 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from groundup.errors import DivergedError
+from groundup.errors import ConfigError, DivergedError
 from groundup.generation import (
     apply_temperature,
+    bias_logits,
     greedy,
     min_p_filter,
     repetition_penalty,
     sample,
     top_k_filter,
     top_p_filter,
+    typical_filter,
 )
 
 FILTERS = {
@@ -27,6 +29,7 @@ FILTERS = {
     "top_k": lambda x: top_k_filter(x, 5),
     "top_p": lambda x: top_p_filter(x, 0.6),
     "min_p": lambda x: min_p_filter(x, 0.2),
+    "typical": lambda x: typical_filter(x, 0.6),
 }
 DTYPES = [torch.float32, torch.float64, torch.bfloat16]
 
@@ -231,3 +234,61 @@ def test_filters_agree_with_those_of_transformers() -> None:
     ]
     for ours, theirs in pairs:
         assert torch.equal(ours, theirs(ids, x.clone())), theirs
+
+
+# Typical sampling.
+
+
+def test_typical_keeps_what_is_as_surprising_as_is_to_be_expected() -> None:
+    """Entropy 1.58 nats; surprises 0.92, 1.61, 1.61, 1.61: the likeliest token is the least typical one."""
+    x = of(0.4, 0.2, 0.2, 0.2)
+    assert kept(typical_filter(x, 0.5)) == [1, 2, 3]
+    assert kept(typical_filter(x, 0.7)) == [0, 1, 2, 3]
+    assert kept(typical_filter(x, 0.1)) == [1]
+
+
+@given(row=a_row, p=st.floats(0.01, 0.999))
+def test_typical_keeps_the_smallest_typical_set_that_reaches_p(row: list[float], p: float) -> None:
+    q = probabilities(row)
+    distance = np.abs(-np.log(q) - -(q * np.log(q)).sum())
+    left = kept(typical_filter(torch.tensor(row, dtype=torch.float64), p))
+    cut = [i for i in range(len(row)) if i not in left]
+    assert q[left].sum() >= p - 1e-9
+    assert not cut or distance[left].max() <= distance[cut].min() + 1e-9
+    if len(left) > 1:  # without its least typical token it would not reach p
+        assert q[left].sum() - q[max(left, key=lambda i: (distance[i], i))] < p + 1e-9
+
+
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.9, 0.99])
+def test_typical_agrees_with_transformers(p: float) -> None:
+    from transformers import TypicalLogitsWarper
+
+    x = logits(6, 50)
+    assert torch.equal(typical_filter(x, p), TypicalLogitsWarper(mass=p)(None, x))
+
+
+def test_typical_after_another_filter_does_not_bring_back_what_was_cut() -> None:
+    x = top_k_filter(logits(30), 7)
+    assert set(kept(typical_filter(x, 0.5))) < set(kept(x))
+    assert torch.equal(typical_filter(x, 1.0), x)
+
+
+# Bias.
+
+
+def test_bias_is_added_to_the_tokens_named_and_to_no_other() -> None:
+    x = logits(9)
+    y = bias_logits(x, {2: 1.5, 7: -math.inf, 0: -2.0})
+    expected = x.clone()
+    expected[2] += 1.5
+    expected[0] -= 2
+    expected[7] = -math.inf
+    assert torch.equal(y, expected)
+    assert torch.equal(bias_logits(x, {}), x)
+    assert bias_logits(x.bfloat16(), {1: 1.0}).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("token", [-1, 9])
+def test_a_bias_of_no_token_is_refused(token: int) -> None:
+    with pytest.raises(ConfigError, match=f"token {token}, and there are 0 to 8"):
+        bias_logits(logits(9), {token: 1.0})

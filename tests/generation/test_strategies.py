@@ -12,15 +12,20 @@ from torch import Tensor
 from groundup.errors import ConfigError, DivergedError
 from groundup.generation import (
     Beam,
+    Contrastive,
     GenerationParts,
     Greedy,
     Sample,
     apply_temperature,
+    bias_logits,
+    generate,
     min_p_filter,
+    parts_called,
     repetition_penalty,
     sample,
     top_k_filter,
     top_p_filter,
+    typical_filter,
 )
 from groundup.randomness import derived_generator
 
@@ -44,6 +49,10 @@ IDS = [3, 1, 4, 1, 5]
         ({"min_p": -0.1}, "min_p is -0.1"),
         ({"min_p": 2.0}, "min_p is 2.0"),
         ({"min_p": math.nan}, "min_p is nan"),
+        ({"typical_p": 0.0}, "typical_p is 0.0"),
+        ({"typical_p": math.nan}, "typical_p is nan"),
+        ({"logit_bias": {3: math.nan}}, "logit_bias of token 3 is nan"),
+        ({"logit_bias": {3: math.inf}}, "logit_bias of token 3 is inf"),
         ({"repetition_penalty": 0.0}, "repetition_penalty is 0.0"),
         ({"repetition_penalty": math.nan}, "repetition_penalty is nan"),
     ],
@@ -94,9 +103,11 @@ def test_a_cold_sample_still_punishes_repetition() -> None:
 
 
 def test_a_sample_is_its_filters_in_a_row_and_then_a_draw() -> None:
-    strategy = Sample(temperature=1.3, top_k=20, top_p=0.9, min_p=0.05, repetition_penalty=1.2, seed=11)
-    x = repetition_penalty(LOGITS, IDS, 1.2)
+    cuts = {"top_k": 20, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.8}
+    strategy = Sample(temperature=1.3, repetition_penalty=1.2, logit_bias={4: 2.0, 9: -math.inf}, seed=11, **cuts)
+    x = repetition_penalty(bias_logits(LOGITS, {4: 2.0, 9: -math.inf}), IDS, 1.2)
     x = min_p_filter(top_p_filter(top_k_filter(apply_temperature(x, 1.3), 20), 0.9), 0.05)
+    x = typical_filter(x, 0.8)
     assert strategy.choose(LOGITS, IDS) == sample(x, derived_generator("sampling", 11, step=len(IDS)))
 
 
@@ -130,9 +141,12 @@ def test_own_filters_see_scores_and_text_before_the_cuts() -> None:
     assert Sample(temperature=0, filters=(ban_the_best, ban_the_best)).choose(LOGITS, IDS) == third
 
 
-def test_filters_that_leave_nothing_are_an_error_of_ours() -> None:
+@pytest.mark.parametrize("temperature", [0.0, 1e-30, 1.0])
+def test_filters_that_leave_nothing_are_an_error_of_ours(temperature: float) -> None:
     with pytest.raises(DivergedError) as caught:
-        Sample(filters=(lambda logits, _ids: torch.full_like(logits, -math.inf),)).choose(LOGITS, IDS)
+        Sample(temperature=temperature, filters=(lambda logits, _ids: torch.full_like(logits, -math.inf),)).choose(
+            LOGITS, IDS
+        )
     assert caught.value.code == "NUM_LOGITS"
 
 
@@ -169,3 +183,34 @@ def test_own_parts_do_the_choosing() -> None:
     assert Sample(top_k=1).choose(LOGITS, IDS, first) == 0
     fixed = GenerationParts(sample=lambda logits, generator: torch.tensor(13))
     assert Sample().choose(LOGITS, IDS, fixed) == 13
+
+
+def test_a_bias_rules_a_token_out_or_makes_it_certain() -> None:
+    best = int(LOGITS.argmax())
+    assert Sample(temperature=0, logit_bias={best: -math.inf}).choose(LOGITS, IDS) == LOGITS.topk(2).indices[1]
+    assert Sample(logit_bias={17: 1000.0}).choose(LOGITS, IDS) == 17
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *(Greedy(), Beam(), Contrastive(), Sample(), Sample(temperature=0, repetition_penalty=1.1)),
+        *(Sample(top_k=3, min_p=0.1), Sample(top_p=0.5, repetition_penalty=1.2)),
+    ],
+    ids=str,
+)
+def test_the_parts_that_a_strategy_is_said_to_call_are_those_that_it_calls(make_model, strategy) -> None:
+    called: set[str] = set()
+
+    def watched(name: str):
+        def own(*arguments: object, **options: object) -> object:
+            called.add(name)
+            return GenerationParts.defaults()[name](*arguments, **options)
+
+        return own
+
+    parts = GenerationParts(**{name: watched(name) for name in GenerationParts.names()})
+    list(generate(make_model(), [1, 2], strategy, max_tokens=3, parts=parts))
+    if isinstance(strategy, Beam):  # a wrapper takes its own beam_step no other way than by name
+        called.add("beam_step")
+    assert called == parts_called(strategy)

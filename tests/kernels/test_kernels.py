@@ -10,6 +10,7 @@ from torch import Tensor
 
 from groundup.kernels import FUSED, fuse
 from groundup.kernels.attention import append_in_place
+from groundup.kernels.linear import fused_linear, is_reading, linear_gelu
 from groundup.model import ModelConfig, ModelParts, Transformer
 from groundup.model.attention import append_to_cache
 from groundup.training import Parts
@@ -74,6 +75,32 @@ def test_a_growing_cache_holds_what_a_concatenated_one_holds() -> None:
     assert plain["k"].equal(grown["k"]) and plain["v"].equal(grown["v"])
 
 
+@pytest.mark.parametrize("window", [1, 2, 6, 100])
+def test_a_growing_cache_behind_a_window_holds_what_is_seen(window: int) -> None:
+    plain: dict[str, Tensor] = {}
+    grown: dict[str, Tensor] = {}
+    for step in range(200):
+        k, v = drawn(2, 3, 1 + step % 3, 2, seed=step).detach(), drawn(2, 3, 1 + step % 3, 2, seed=-step).detach()
+        for cache, append in ((plain, append_to_cache), (grown, append_in_place)):
+            append(k, v, cache, window)
+        assert plain["k"].equal(grown["k"]) and plain["v"].equal(grown["v"])
+
+
+@pytest.mark.parametrize("n_kv_heads", [H, G, 1])
+@pytest.mark.parametrize("window", [None, 1, 3, 6, 100])
+def test_attention_after_a_shared_beginning_is_that_after_a_copied_one(window: int | None, n_kv_heads: int) -> None:
+    b, beginning = 3, {name: drawn(1, n_kv_heads, 5, D, seed=i).detach() for i, name in enumerate("kv")}
+    shared = [{f"shared_{name}": row for name, row in beginning.items()} for _ in range(2)]
+    copied = {name: row.expand(b, -1, -1, -1) for name, row in beginning.items()}
+    for step, n_tokens in enumerate((1, 1, 2, 1, 1)):
+        q = drawn(b, H, n_tokens, D, seed=step).detach()
+        k, v = (drawn(b, n_kv_heads, n_tokens, D, seed=seed + step).detach() for seed in (50, 90))
+        expected = Parts().attention(q, k, v, window, copied)
+        for attention, cache in zip((Parts().attention, FUSED["attention"]), shared, strict=True):
+            torch.testing.assert_close(attention(q, k, v, window, cache), expected)
+            assert cache["shared_k"] is beginning["k"]
+
+
 def test_attention_with_dropout_is_the_plain_one() -> None:
     q, k, v = drawn(B, H, T, D), drawn(B, G, T, D, seed=1), drawn(B, G, T, D, seed=2)
     one, other = (
@@ -123,6 +150,28 @@ def test_head_loss_with_nothing_to_predict_is_zero_with_zero_gradient() -> None:
     loss = FUSED["head_loss"](hidden, weight, torch.full((B, T), -100))
     loss.backward()
     assert loss.item() == 0 and not hidden.grad.any() and not weight.grad.any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)], ids=str)
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_without_gradients_a_product_of_few_rows_is_the_same(shape: tuple[int, ...], has_bias: bool) -> None:
+    x, weight = drawn(*shape, dtype=torch.float32).detach(), drawn(F, C, dtype=torch.float32).detach()
+    bias = drawn(F, dtype=torch.float32).detach() if has_bias else None
+    up = Parts().linear(x, weight, bias)
+    with torch.no_grad():
+        torch.testing.assert_close(fused_linear(x, weight, bias), up)
+        torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(up))
+
+
+def test_the_product_without_gradients_is_taken_only_where_there_are_none() -> None:
+    x, weight = drawn(1, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
+    assert not is_reading(x, weight)
+    with torch.no_grad():
+        assert is_reading(x, weight) == torch.backends.mkldnn.is_available()
+        assert not is_reading(x.double(), weight.double())
+        assert not is_reading(x.expand(33, C), weight)
+        assert not is_reading(x.bfloat16(), weight.bfloat16())
+        assert not is_reading(x.to("meta"), weight.to("meta"))
 
 
 def test_linear_and_token_embedding() -> None:

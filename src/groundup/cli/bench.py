@@ -101,7 +101,7 @@ def training_speed(preset: str, settings: list[str]) -> float:
 def bench_decode(
     preset: str, *, settings: tuple[str, ...], tokens: int, n_runs: int, out: Path | None, as_json: bool
 ) -> int:
-    """Writing with a cache against writing without, and against the speed of memory."""
+    """Writing with a cache against writing without, several texts at once against one, and the speed of memory."""
     from ..model import Transformer
     from ..randomness import derived_generator
     from ..training import Parts, load_config
@@ -113,6 +113,7 @@ def bench_decode(
     ways = {
         "uncached": partial(decoding_speed, model, n_tokens, False),
         "cached": partial(decoding_speed, model, n_tokens, True),
+        "eight_texts": partial(decoding_speed_of_many, model, n_tokens, 8),
         # Each token needs every weight once: no faster than memory can bring them.
         "memory_limit": partial(weights_read_per_second, model),
     }
@@ -120,7 +121,11 @@ def bench_decode(
         way()  # the first call of each sets memory up
     runs = measure(ways, n_runs)
     about = {"what": "decode", "preset": preset, "settings": list(settings), "tokens": n_tokens, "unit": "tokens/s"}
-    ratios = {"cached_to_uncached": ("cached", "uncached"), "cached_to_memory_limit": ("cached", "memory_limit")}
+    ratios = {
+        "cached_to_uncached": ("cached", "uncached"),
+        "eight_texts_to_one": ("eight_texts", "cached"),
+        "cached_to_memory_limit": ("cached", "memory_limit"),
+    }
     return show(benchmark(about, runs, ratios), _("tokens/s"), as_json, out)
 
 
@@ -131,6 +136,15 @@ def decoding_speed(model: Transformer, n_tokens: int, cached: bool) -> float:
     began = time.perf_counter()
     generate_tokens(NextLogits(model, cached=cached), [0], n_tokens, greedy)
     return n_tokens / (time.perf_counter() - began)
+
+
+def decoding_speed_of_many(model: Transformer, n_tokens: int, n_texts: int) -> float:
+    """Tokens a second of as many texts side by side, all of them counted."""
+    from ..generation import generate_batch
+
+    began = time.perf_counter()
+    n_written = sum(1 for _ in generate_batch(model, [[0]] * n_texts, max_tokens=n_tokens, slots=n_texts))
+    return n_written / (time.perf_counter() - began)
 
 
 def weights_read_per_second(model: Transformer) -> float:

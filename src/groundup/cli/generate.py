@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Generator
 from gettext import gettext as _
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from ..config import raise_problems
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError, quoted
 from .models import Notes, open_model
 from .terminal import argument_text, indented, is_terminal, read_stdin, say, say_json, styled, table, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..generation import Beam, Greedy, Sample
+    from ..generation import AnyStrategy
     from ..model import Transformer
     from ..text.tokenizer import Tokenizer
 
 # Which options belong to which strategy; the names are those of the strategies' own settings.
-SAMPLE_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
+SAMPLE_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "logit_bias")
 BEAM_OPTIONS = ("beams", "length_penalty", "n_best")
+CONTRASTIVE_OPTIONS = ("alpha", "top_k")
 DEFAULT_TEMPERATURE = 0.8
 
 
@@ -31,18 +34,36 @@ DEFAULT_TEMPERATURE = 0.8
 @click.argument("model")
 @click.argument("prompt", required=False)
 @click.option(
-    "--strategy", type=click.Choice(["sample", "greedy", "beam"]), help="How to choose tokens; sample unless given."
+    "--strategy",
+    type=click.Choice(["sample", "greedy", "beam", "contrastive"]),
+    help="How to choose tokens; sample unless given.",
 )
 @click.option("--temperature", type=float, help="Below 1 safer, above 1 bolder, 0 greedy (0.8 unless given).")
 @click.option("--top-k", type=int, help="Choose among the so many best tokens.")
 @click.option("--top-p", type=float, help="Choose among the best tokens that together reach this probability.")
 @click.option("--min-p", type=float, help="Drop tokens less likely than this part of the best one.")
+@click.option("--typical-p", type=float, help="Choose among the most typical tokens that reach this probability.")
+@click.option(
+    "--logit-bias",
+    multiple=True,
+    metavar="TOKEN=VALUE",
+    help="Add to the score of a token (an id, or a text that is one token); -inf rules it out.",
+)
+@click.option("--alpha", type=float, help="With --strategy contrastive: how much it counts to say something new.")
 @click.option("--repetition-penalty", type=float, help="Above 1: make tokens that were there already less likely.")
 @click.option("--beams", type=int, help="With --strategy beam: how many texts to carry along.")
 @click.option("--length-penalty", type=float, help="With --strategy beam: above 0 favours longer texts.")
 @click.option("--n-best", type=int, help="With --strategy beam: how many of the texts to show.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives another text.")
 @click.option("--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Stop after so many.")
+@click.option(
+    "--prompts",
+    "prompts",
+    type=Path,
+    metavar="FILE",
+    help='Continue every line of this file, several at once; of a .jsonl file the "prompt" of each line.',
+)
+@click.option("--slots", type=click.IntRange(min=1), help="With --prompts: how many at once (8 unless given).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="Stop before this text; may be given several times.")
 @click.option("--parts", "folder", type=Path, metavar="DIR", help="Run the model on your own parts.")
 @click.option("--compare", "comparing", is_flag=True, help="Show the usual strategies side by side.")
@@ -55,11 +76,18 @@ def generate(model: str, prompt: str | None, strategy: str | None, raw: bool, as
     MODEL is a run directory, one of its checkpoints, or a folder in Hugging Face's layout. PROMPT is what the text
     begins with; "-" reads it from stdin.
     """
+    options["logit_bias"] = options["logit_bias"] or None
     chosen = chosen_strategy(strategy, options)
-    prompt = read_stdin() if prompt == "-" else argument_text("\n" if prompt is None else prompt, "the prompt")
-    transformer, tokenizer = open_model(model, options["folder"])
+    written = prompts_of(prompt, options)
+    transformer, tokenizer = open_model(model, options["folder"], called_by(chosen, options["comparing"]))
+    chosen = with_bias(chosen, options["logit_bias"] or (), tokenizer)
     # A pipe gets the text as it is; a terminal would act on what the model wrote.
     shown = visible if is_terminal(sys.stdout) and not raw else str
+    if options["prompts"]:
+        return run_batch(
+            transformer, tokenizer, written, strategy=chosen, options=options, as_json=as_json, shown=shown
+        )
+    (prompt,) = written
     if options["comparing"]:
         return run_comparison(transformer, tokenizer, prompt, options=options, as_json=as_json, shown=shown)
     if (options["n_best"] or 1) > 1:
@@ -74,7 +102,7 @@ def generate(model: str, prompt: str | None, strategy: str | None, raw: bool, as
         prompt,
         chosen,
         max_tokens=options["max_tokens"],
-        stop=[argument_text(text, "--stop") for text in options["stop"]],
+        stop=stops(options),
         truncate_left=options["truncate_left"],
         report=Notes(),
     )
@@ -88,28 +116,131 @@ def generate(model: str, prompt: str | None, strategy: str | None, raw: bool, as
     return 0
 
 
-def chosen_strategy(strategy: str | None, options: Mapping[str, Any]) -> Greedy | Sample | Beam:
+def prompts_of(prompt: str | None, options: Mapping[str, Any]) -> list[str]:
+    """What the texts begin with: the argument, stdin, or the lines of a file."""
+    if options["prompts"] is None:
+        refuse_idle(options, ("slots",), "a single prompt")
+        return [read_stdin() if prompt == "-" else argument_text("\n" if prompt is None else prompt, "the prompt")]
+    refuse_idle({"PROMPT": prompt, **options}, ("PROMPT", "n_best"), "--prompts")
+    if options["comparing"]:
+        raise ConfigError("--compare takes one prompt", where="groundup generate", fix="leave --prompts out")
+    return read_prompts(options["prompts"])
+
+
+def read_prompts(path: Path) -> list[str]:
+    """A prompt a line; in a .jsonl file a string, or an object with a "prompt". Raises DataError, naming the line."""
+    from ..strict_json import parse_json
+    from ..text import read_text
+
+    # Only "\n" ends a line: splitlines would also cut inside a text at U+2028.
+    lines = [(number, line) for number, line in enumerate(read_text(path).split("\n"), start=1) if line.strip()]
+    if path.suffix != ".jsonl":
+        return [line.removesuffix("\r") for _, line in lines]
+    prompts: list[str] = []
+    for number, line in lines:
+        try:
+            record = parse_json(line.encode())
+        except ValueError as error:
+            record = error
+        match record:
+            case str(text) | {"prompt": str(text)}:
+                prompts.append(text)
+            case _:
+                raise DataError(
+                    f"line {number:,} is no prompt",
+                    where=quoted(str(path)),
+                    fix='write a string, or an object such as {"prompt": "…"}, on each line',
+                    code="DATA_JSON",
+                    status=2,
+                )
+    return prompts
+
+
+def stops(options: Mapping[str, Any]) -> list[str]:
+    """The texts to stop before."""
+    return [argument_text(text, "--stop") for text in options["stop"]]
+
+
+def called_by(chosen: AnyStrategy, comparing: bool) -> set[str]:
+    """The parts that the strategies of this command call."""
+    from ..generation import parts_called, standard_strategies
+
+    strategies = standard_strategies().values() if comparing else [chosen]
+    return {name for strategy in strategies for name in parts_called(strategy)}
+
+
+def with_bias(chosen: AnyStrategy, biases: tuple[str, ...], tokenizer: Tokenizer) -> AnyStrategy:
+    """The strategy with what --logit-bias adds. Raises ConfigError for what is no token or no number."""
+    import dataclasses
+
+    from ..generation import Sample
+
+    if not biases or not isinstance(chosen, Sample):
+        return chosen
+    found: dict[int, float] = {}
+    for bias in biases:
+        token, equals, value = argument_text(bias, "--logit-bias").rpartition("=")
+        number = float_of(value)
+        if not equals or not token or number is None:
+            refuse_bias(f"--logit-bias {quoted(bias)} is not TOKEN=VALUE", "write for example 42=-5, or ' the=-inf'")
+        ids = [int(token)] if token.isascii() and token.isdecimal() else tokenizer.encode(token)
+        if len(ids) != 1:
+            refuse_bias(f"--logit-bias {quoted(token)} is {len(ids)} tokens", "bias each of them by its id")
+        if ids[0] >= tokenizer.vocab_size:
+            refuse_bias(f"--logit-bias names token {ids[0]}", f"use 0 to {tokenizer.vocab_size - 1}")
+        found[ids[0]] = number
+    with problems_as_flags():
+        return dataclasses.replace(chosen, logit_bias=found)
+
+
+def float_of(text: str) -> float | None:
+    """The number that a text stands for, if any."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def refuse_bias(what: str, fix: str) -> NoReturn:
+    """Raise the ConfigError for a --logit-bias that cannot be."""
+    raise ConfigError(what, where="groundup generate", fix=fix)
+
+
+def chosen_strategy(strategy: str | None, options: Mapping[str, Any]) -> AnyStrategy:
     """The strategy that the options describe. Raises ConfigError for values out of range and for idle options."""
-    from ..generation import Beam, Greedy, Sample
+    from ..generation import Beam, Contrastive, Greedy, Sample
 
     if options["comparing"]:
         given = {"strategy": strategy} | {name: value or None for name, value in options.items()}
-        idle_names = ("strategy", *SAMPLE_OPTIONS, *BEAM_OPTIONS, "stop", "truncate_left")
+        idle_names = ("strategy", *SAMPLE_OPTIONS, *BEAM_OPTIONS, "alpha", "stop", "truncate_left")
         refuse_idle(given, idle_names, "--compare, which shows the usual strategies")
-    given = {name: value for name, value in options.items() if value is not None}
-    try:
-        match strategy:
+    groups = {"sample": SAMPLE_OPTIONS, "beam": BEAM_OPTIONS, "contrastive": CONTRASTIVE_OPTIONS, "greedy": ()}
+    chosen = strategy or "sample"
+    for name, group in groups.items():
+        others = tuple(option for option in group if option not in groups[chosen])
+        to_have_it = (
+            f"use --strategy {name}" if name != "sample" or chosen != "greedy" else "use --temperature 0 instead"
+        )
+        refuse_idle(options, others, f"--strategy {chosen}", f"{to_have_it}, or leave it out")
+    settings: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE} if chosen == "sample" else {}
+    settings |= {name: options[name] for name in groups[chosen] if options[name] is not None and name != "logit_bias"}
+    with problems_as_flags():
+        match chosen:
             case "greedy":
-                refuse_idle(options, (*SAMPLE_OPTIONS, *BEAM_OPTIONS), "--strategy greedy")
                 return Greedy()
             case "beam":
-                refuse_idle(options, SAMPLE_OPTIONS, "--strategy beam")
-                return Beam(**{name: given[name] for name in BEAM_OPTIONS if name in given})
+                return Beam(**settings)
+            case "contrastive":
+                return Contrastive(**settings)
             case _:
-                refuse_idle(options, BEAM_OPTIONS, "--strategy sample", "add --strategy beam, or leave it out")
-                settings: dict[str, Any] = {name: given[name] for name in SAMPLE_OPTIONS if name in given}
-                settings.setdefault("temperature", DEFAULT_TEMPERATURE)
                 return Sample(**settings, seed=options["seed"])
+
+
+@contextlib.contextmanager
+def problems_as_flags() -> Generator[None]:
+    """A strategy's faults, told by the names of the options."""
+    try:
+        yield
     except ConfigError as error:
         if not error.problems:
             raise
@@ -121,7 +252,7 @@ def refuse_idle(options: Mapping[str, Any], names: tuple[str, ...], chosen: str,
     """Raise ConfigError for an option that would do nothing: somebody expects it to do something."""
     for name in names:
         if options[name] is not None:
-            flag = f"--{name.replace('_', '-')}"
+            flag = name if name.isupper() else f"--{name.replace('_', '-')}"
             what = f"{flag} does nothing with {chosen}"
             raise ConfigError(what, where="groundup generate", fix=fix, code="CLI_USAGE")
 
@@ -132,12 +263,39 @@ def as_flag(problem: str) -> str:
     return f"--{name.replace('_', '-')}{space}{rest}"
 
 
-def described(strategy: Greedy | Sample | Beam) -> dict[str, object]:
+def described(strategy: Any) -> dict[str, object]:
     """A strategy and its settings, for programs."""
     import dataclasses
 
     settings = {name: value for name, value in dataclasses.asdict(strategy).items() if name != "filters"}
+    if not settings.get("logit_bias", True):
+        del settings["logit_bias"]
     return {"name": type(strategy).__name__.lower(), **settings}
+
+
+def run_batch(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prompts: list[str],
+    *,
+    strategy: AnyStrategy,
+    options: Mapping[str, Any],
+    as_json: bool,
+    shown: Callable[[str], str],
+) -> int:
+    """A text for every prompt, in their order."""
+    from ..generation import write_texts
+
+    given = {name: options[name] for name in ("max_tokens", "truncate_left")}
+    given |= {"slots": options["slots"]} if options["slots"] else {}
+    texts = write_texts(model, tokenizer, prompts, strategy, stop=stops(options), report=Notes(), **given)
+    if as_json:
+        pairs = [{"prompt": prompt, "text": text} for prompt, text in zip(prompts, texts, strict=True)]
+        say_json({"texts": pairs, "strategy": described(strategy)})
+        return 0
+    for number, (prompt, text) in enumerate(zip(prompts, texts, strict=True), start=1):
+        say(f"{styled(f'{number}.', sys.stdout, bold=True)}\n{indented(shown(prompt + text))}\n")
+    return 0
 
 
 def run_n_best(
@@ -165,7 +323,7 @@ def run_n_best(
     texts: list[dict[str, Any]] = []
     for new, score in found:
         text = tokenizer.decode(token for token in new if token != tokenizer.end_of_text)
-        texts.append({"text": "".join(before_stop([text], options["stop"])), "score": score})
+        texts.append({"text": "".join(before_stop([text], stops(options))), "score": score})
     if as_json:
         say_json({"prompt": prompt, "texts": texts, "strategy": described(strategy)})
         return 0

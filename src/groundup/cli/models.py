@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
+from collections.abc import Collection
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,8 +38,11 @@ class Notes(Report):
             say(f"\r{done / total:4.0%}" if done < total else "\r    \r", err=True, newline=False)
 
 
-def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tokenizer]:
-    """The model and the tokenizer at `where`, on the best device that there is; with a folder, with its own parts."""
+def open_model(where: str, folder: Path | None = None, called: Collection[str] = ()) -> tuple[Transformer, Tokenizer]:
+    """The model and the tokenizer at `where`, on the best device that there is; with a folder, with its own parts.
+
+    called: the parts of the chapter `generation` that the command will use.
+    """
     from ..training import Parts
     from ..training.run import choose_device
     from ..weights import load, load_tokenizer, read_model_config
@@ -46,20 +52,37 @@ def open_model(where: str, folder: Path | None = None) -> tuple[Transformer, Tok
     if folder is not None:
         parts = Parts.from_folder(folder)
         click.get_current_context().obj.own_parts = tuple(sorted(parts.own))
-        check_parts(parts, read_model_config(where), notes)
+        check_parts(parts, read_model_config(where), called, notes)
+    elif trained_with_own_parts(where):
+        notes.warn(
+            _("this run was trained with somebody's own parts; without --parts DIR the library's run in their place")
+        )
     tokenizer = load_tokenizer(where)
     return load(where, device=choose_device("auto"), parts=parts.fused(), report=notes), tokenizer
 
 
-def check_parts(parts: Parts, model: ModelConfig, report: Report) -> None:
-    """Raise ConfigError PARTS where an own part contradicts the model; say which there are, and what looks odd."""
+def trained_with_own_parts(where: str) -> bool:
+    """Whether run.json says so of the run at `where`, or of the run that this checkpoint belongs to."""
+    for folder in (Path(where), Path(where).absolute().parent.parent):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            return bool(json.loads((folder / "run.json").read_bytes()).get("own_parts"))
+    return False  # not a run, or a damaged one: whoever loads it will say so
+
+
+def check_parts(parts: Parts, model: ModelConfig, called: Collection[str], report: Report) -> None:
+    """Raise ConfigError PARTS where an own part contradicts the model, and say which will run and what looks odd."""
+    from ..model import ModelParts
     from ..training import TrainConfig
     from ..training.config import DataSection
 
     config = TrainConfig(model=model, data=DataSection(tokenizer="the model's own"))
     parts.check(config)
-    used = parts.own - parts.not_used(config)
+    # Weights are there already, and nothing is dropped where nothing is learnt.
+    in_the_model = set(ModelParts.names()) - parts.not_used(config) - {"dropout", "init_gpt"}
+    used = parts.own & (in_the_model | set(called))
     report.note(f"own parts: {', '.join(sorted(used)) or 'none'}")
+    if not_used := (parts.own | parts.elsewhere) - used:
+        report.note(f"own parts that are not used here: {', '.join(sorted(not_used))}")
     if parts.lent:
         report.note(f"lent parts: {', '.join(sorted(parts.lent))}")
     for sentence in parts.suspects:

@@ -6,8 +6,10 @@ a cache every new token costs a pass over the whole text; with one it costs a pa
 
 `NextLogits` hides that from the loops: it is a function from a text to scores, as `generate_tokens` and `beam_search`
 ask for, and remembers what it read last. A text that goes on from there costs its new tokens only; any other is read
-from its beginning. When the context is full and the loop lets the oldest token go, every position has moved and
-nothing remembered is true any more, so the text is read anew each time: slower, and exactly the same.
+from its beginning. Texts that begin alike, as those of a beam, keep that beginning once. When the context is full and
+the loop lets the oldest token go, every position has moved and nothing remembered is true any more, so the text is read
+anew each time: slower, and exactly the same. But for a model that looks through a window and counts distances alone
+(`ModelConfig.is_endless`): that one reads on without end, and what left the window is forgotten.
 
 Read next: `strategies.py`.
 Source: Shazeer 2019, section 2.4.1.
@@ -21,8 +23,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from ..kernels.attention import append_in_place
 from ..model.attention import Cache
 from ..model.transformer import Transformer
+
+FARTHEST = 16  # contexts: a text read on without end is read anew after so many, before its angles lose their digits
 
 
 class KVCache:
@@ -31,12 +36,32 @@ class KVCache:
     def __init__(self, n_layers: int) -> None:
         self.layers: list[Cache] = [{} for _ in range(n_layers)]
         self.length = 0
+        self.beginnings: list[Cache] = []  # of each layer, once there is a shared one
 
     def reorder(self, parents: Sequence[int]) -> None:
-        """Row i becomes a copy of row parents[i]: a beam goes on from several of its texts, and forgets others."""
+        """Row i becomes a copy of row parents[i]: a beam goes on from several of its texts, and forgets others.
+
+        What the rows have in common is not copied.
+        """
         for layer in self.layers:
-            for name, rows in layer.items():
-                layer[name] = rows[list(parents)]  # (B, G, S, D)
+            for name in ("k", "v"):
+                if name in layer:
+                    layer[name] = layer[name][list(parents)]  # (B, G, S, D)
+                layer.pop(f"{name}_buffer", None)
+
+    def share(self) -> None:
+        """What the only row holds becomes the beginning of as many rows as there will be, kept once for all."""
+        self.beginnings = [{"k": layer["k"], "v": layer["v"]} for layer in self.layers]
+        self._forget_rows()
+
+    def keep(self, row: int, window: int | None) -> None:
+        """The shared beginning goes on as that row did, and the rows are forgotten."""
+        for layer, beginning in zip(self.layers, self.beginnings, strict=True):
+            append_in_place(layer["k"][row : row + 1], layer["v"][row : row + 1], beginning, window)
+        self._forget_rows()
+
+    def _forget_rows(self) -> None:
+        self.layers = [{"shared_k": begun["k"], "shared_v": begun["v"]} for begun in self.beginnings]
 
 
 class NextLogits:
@@ -57,27 +82,44 @@ class NextLogits:
 
     def of_each(self, texts: Sequence[Sequence[int]]) -> Tensor:
         """The same for several texts at once, all of one length. -> (B, V)."""
-        read = [list(text[-self.model.config.context_length :]) for text in texts]
+        whole = [list(text) for text in texts]
         with torch.inference_mode(), evaluating(self.model):
-            cache = self._remembered(read) if self.cached else None
-            n_past = 0 if cache is None else cache.length
-            ids = torch.tensor([text[n_past:] for text in read], device=self.model.wte.device)  # (B, T)
+            cache, n_read = self._remembered(whole)
+            ids = torch.tensor([text[n_read:] for text in whole], device=self.model.wte.device)  # (B, T)
             logits = last_logits(self.model, ids, cache)  # (B, V)
-        self.texts = read
+        self.texts = [] if cache is None else whole
         return logits[:, : self.vocab_size]  # (B, V)
 
-    def _remembered(self, texts: list[list[int]]) -> KVCache | None:
-        """The cache with a row for each text, if every text goes on from one that was read; otherwise an empty one."""
-        n_past, n_tokens = self.cache.length, len(texts[0])
+    def _remembered(self, texts: list[list[int]]) -> tuple[KVCache | None, int]:
+        """A cache with a row for each text, and how many tokens of each need not be read.
+
+        It is what was read before, where every text goes on from there, and otherwise an empty one.
+        """
+        n_tokens, n_read = len(texts[0]), len(self.texts[0]) if self.texts else 0
         row_of = {tuple(text): row for row, text in enumerate(self.texts)}
-        rows = [row_of.get(tuple(text[:n_past]), -1) for text in texts]
-        if n_tokens > n_past and -1 not in rows:
-            if rows != list(range(len(self.texts))):
+        rows = [row_of.get(tuple(text[:n_read]), -1) for text in texts]
+        if n_tokens > n_read and -1 not in rows and has_room(self.cache, n_tokens - n_read, self.model):
+            if len(rows) > len(self.texts) == 1 and not self.cache.beginnings and can_share(self.model):
+                self.cache.share()
+            elif rows != list(range(len(self.texts))):
                 self.cache.reorder(rows)
-            return self.cache
+            return self.cache, n_read
         self.cache = KVCache(self.model.config.n_layers)
+        config = self.model.config
         # A full context is at its end: its keys would never be used again.
-        return self.cache if n_tokens < self.model.config.context_length else None
+        is_of_use = self.cached and (n_tokens < config.context_length or config.is_endless)
+        return self.cache if is_of_use else None, max(0, n_tokens - config.context_length)
+
+
+def has_room(cache: KVCache, n_tokens: int, model: Transformer) -> bool:
+    """Whether so many more tokens can be read after what the cache holds."""
+    contexts = FARTHEST if model.config.is_endless else 1
+    return cache.length + n_tokens <= contexts * model.config.context_length
+
+
+def can_share(model: Transformer) -> bool:
+    """Whether the attention that runs knows of a beginning that rows have in common; an own one does not."""
+    return not model.parts.own & {"attention", "cached_attention"}
 
 
 def last_logits(model: Transformer, ids: Tensor, cache: KVCache | None) -> Tensor:

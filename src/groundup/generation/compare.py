@@ -2,8 +2,8 @@
 
 Each text is measured by what the model itself thinks of it (the log-probability of its tokens, at temperature 1) and
 by how varied it is. Greedy and beam search write texts that the model finds likely and that repeat themselves; a hot
-sample is varied and unlikely; the filters stand between. People's texts are less likely than a beam's: the most
-probable text is not the most natural one.
+sample is varied and unlikely; the filters stand between, and contrastive search is varied without dice. People's texts
+are less likely than a beam's: the most probable text is not the most natural one.
 
 Read next: the folder `weights/`: how models are kept.
 Sources: Holtzman et al. 2020, section 4 (likelihood and repetition); Li et al. 2016, section 5.3 (distinct-n).
@@ -22,7 +22,7 @@ from ..model.transformer import Transformer
 from .cache import NextLogits, evaluating
 from .engine import GREEDY, generate, is_cached, parts_of
 from .parts import GenerationParts
-from .strategies import Beam, Greedy, Sample, Strategy
+from .strategies import AnyStrategy, Beam, Contrastive, Greedy, Sample
 from .stream import encode_prompt
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Written:
     tokens_per_second: float
 
 
-def standard_strategies(seed: int = 0) -> dict[str, Strategy | Beam]:
+def standard_strategies(seed: int = 0) -> dict[str, AnyStrategy]:
     """The strategies that `groundup generate --compare` shows, by name."""
     return {
         "greedy": Greedy(),
@@ -53,7 +53,9 @@ def standard_strategies(seed: int = 0) -> dict[str, Strategy | Beam]:
         "top-k 40": Sample(top_k=40, seed=seed),
         "top-p 0.9": Sample(top_p=0.9, seed=seed),
         "min-p 0.1": Sample(min_p=0.1, seed=seed),
+        "typical 0.9": Sample(typical_p=0.9, seed=seed),
         "repetition penalty 1.3": Sample(repetition_penalty=1.3, seed=seed),
+        "contrastive 0.6": Contrastive(),
         "beam 4": Beam(beams=4),
         "beam 4, length penalty 1": Beam(beams=4, length_penalty=1.0),
     }
@@ -63,7 +65,7 @@ def compare(
     model: Transformer,
     tokenizer: Tokenizer,
     prompt: str,
-    strategies: Mapping[str, Strategy | Beam] | None = None,
+    strategies: Mapping[str, AnyStrategy] | None = None,
     *,
     max_tokens: int = 100,
     seed: int = 0,
@@ -77,7 +79,7 @@ def compare(
     chosen = standard_strategies(seed) if strategies is None else strategies
     eos_id, vocab_size = tokenizer.end_of_text, tokenizer.vocab_size
 
-    def write(strategy: Strategy | Beam, n: int) -> list[int]:
+    def write(strategy: AnyStrategy, n: int) -> list[int]:
         return list(generate(model, ids, strategy, max_tokens=n, eos_id=eos_id, vocab_size=vocab_size, parts=parts))
 
     write(GREEDY, 1)  # the first call of all is slow, which would be held against the first strategy

@@ -2,13 +2,13 @@
 
 Everything that writes text in this library (the command line, a server, the samples of a training run, evaluation)
 calls `generate`. It is the loop of `decode.py`, handing out each token as soon as it is chosen, with a model whose past
-is cached; for a beam it is `beam_search` with the same cache. Its tokens are those of `generate_tokens` on a model
-without a cache, also after the context is full.
+is cached; for a beam it is `beam_search` with the same cache, and `contrastive.py` has a search of its own. Its tokens
+are those of `generate_tokens` on a model without a cache, also after the context is full.
 
 A learner's own `generate_tokens`, `gpt_forward`, `transformer_block` or `multi_head_attention` knows no cache: they run
 as they are, on the whole text each time.
 
-Read next: `stream.py`, for text instead of tokens.
+Read next: `slots.py`, for several texts at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from .beam import Floats, Scored
 from .cache import NextLogits
+from .contrastive import contrastive_search
 from .parts import LIBRARY, GenerationParts
-from .strategies import Beam, Greedy, Strategy, finite_logits
+from .strategies import AnyStrategy, Beam, Contrastive, Greedy, Strategy, finite_logits
 
 GREEDY = Greedy()
 UNCACHED = frozenset({"generate_tokens", "gpt_forward", "transformer_block", "multi_head_attention"})
@@ -33,7 +34,7 @@ UNCACHED = frozenset({"generate_tokens", "gpt_forward", "transformer_block", "mu
 def generate(
     model: Transformer,
     ids: Iterable[int],
-    strategy: Strategy | Beam = GREEDY,
+    strategy: AnyStrategy = GREEDY,
     *,
     max_tokens: int = 200,
     eos_id: int | None = None,
@@ -56,6 +57,8 @@ def generate(
     next_logits = NextLogits(model, vocab_size=vocab_size, cached=is_cached(model, parts))
     if isinstance(strategy, Beam):
         tokens = _best_of_beam(next_logits, prompt, strategy, max_tokens, eos_id=eos_id, parts=parts)
+    elif isinstance(strategy, Contrastive):
+        tokens = contrastive_search(model, prompt, strategy, max_tokens, vocab_size=vocab_size)
     elif "generate_tokens" in parts.own:
         tokens = _own_loop(next_logits, prompt, strategy, max_tokens, eos_id=eos_id, parts=parts)
     else:

@@ -3,18 +3,18 @@
 A model gives every token of the vocabulary a score (a logit). Always taking the best one writes dull text that soon
 repeats itself; drawing from the full distribution writes nonsense now and then, since thousands of unlikely tokens
 together are likely. Everything between the two is a filter: it takes scores and gives scores back, bent (temperature,
-repetition penalty) or with the tail cut off (top-k, top-p, min-p). Filters compose, because what goes in is what comes
-out; a token that was cut has the score -inf, which no draw can pick.
+repetition penalty, bias) or with a part cut off (top-k, top-p, min-p, typical). Filters compose, because what goes in
+is what comes out; a token that was cut has the score -inf, which no draw can pick.
 
 Read next: `decode.py`; `strategies.py` puts filters in a row.
 Sources: Fan et al. 2018, section 5 (top-k); Holtzman et al. 2020, section 3 (top-p); Nguyen et al. 2024, section 3
-(min-p); Keskar et al. 2019, section 4.1 (repetition penalty).
+(min-p); Meister et al. 2023, section 4 (typical); Keskar et al. 2019, section 4.1 (repetition penalty).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -60,12 +60,26 @@ def top_p_filter(logits: Tensor, p: float, *, softmax=softmax) -> Tensor:
     if p >= 1:
         return logits
     best_first, order = wide(logits).sort(dim=-1, descending=True, stable=True)  # (…, V)
-    reached = softmax(best_first, dim=-1).cumsum(dim=-1)  # (…, V)
-    # A token goes when those before it are enough; the roll puts each sum beside the token after it.
-    is_cut = (reached >= p - _rounding(reached)).roll(1, dims=-1)  # (…, V)
-    is_cut[..., 0] = False
-    is_cut = torch.zeros_like(is_cut).scatter(-1, order, is_cut)  # (…, V)
-    return logits.masked_fill(is_cut, -math.inf)
+    return _until_reached(logits, order, softmax(best_first, dim=-1), p)
+
+
+def typical_filter(logits: Tensor, p: float) -> Tensor:
+    """Keep the smallest set of the most typical tokens whose probability reaches p.
+
+    People do not say what is most likely, since that would say nothing, nor what is least likely: the surprise of their
+    words (-log probability) stays near the one to be expected, the entropy. The nearer, the more typical.
+
+    logits: (…, V); returns its shape and dtype, the others -inf. p = 1 keeps all.
+    Source: Meister et al. 2023, section 4, equation 9.
+    """
+    if p >= 1:
+        return logits
+    surprise = -wide(logits).log_softmax(dim=-1)  # (…, V)
+    probabilities = (-surprise).exp()  # (…, V)
+    # A token that was cut has an endless surprise, and no part in what is to be expected.
+    entropy = (probabilities * surprise).nansum(dim=-1, keepdim=True)  # (…, 1)
+    order = (surprise - entropy).abs().argsort(dim=-1, stable=True)  # (…, V)
+    return _until_reached(logits, order, probabilities.gather(-1, order), p)
 
 
 def min_p_filter(logits: Tensor, p: float, *, softmax=softmax) -> Tensor:
@@ -91,6 +105,24 @@ def repetition_penalty(logits: Tensor, ids: Sequence[int], penalty: float) -> Te
     return logits.index_copy(0, seen, penalised)  # (V,)
 
 
+def bias_logits(logits: Tensor, bias: Mapping[int, float]) -> Tensor:
+    """Add to the scores of some tokens: above 0 makes one more likely, -inf rules it out.
+
+    logits: (V,), bias: token ids with what to add; returns logits' shape and dtype. Raises ConfigError for an id that
+    is none.
+    """
+    strange = next((token for token in bias if not 0 <= token < len(logits)), None)
+    if strange is not None:
+        raise ConfigError(
+            f"logit_bias names token {strange}, and there are 0 to {len(logits) - 1}",
+            where="bias_logits",
+            fix="use the ids of the model's own tokenizer",
+        )
+    ids = torch.tensor(list(bias), dtype=torch.long, device=logits.device)  # (N,)
+    extra = torch.tensor(list(bias.values()), dtype=logits.dtype, device=logits.device)  # (N,)
+    return logits.index_add(0, ids, extra)  # (V,)
+
+
 def sample(logits: Tensor, generator: torch.Generator, *, softmax=softmax) -> Tensor:
     """Draw a token id with the probability that its score stands for.
 
@@ -114,6 +146,19 @@ def sample(logits: Tensor, generator: torch.Generator, *, softmax=softmax) -> Te
 def wide(logits: Tensor) -> Tensor:
     """In float32 at least: a running sum of thousands of bfloat16 probabilities stands still."""
     return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _until_reached(logits: Tensor, order: Tensor, probabilities: Tensor, p: float) -> Tensor:
+    """Keep the first tokens of an order until their probabilities, given in that order, add up to p; at least one.
+
+    logits, order, probabilities: (…, V); returns logits' shape and dtype.
+    """
+    reached = probabilities.cumsum(dim=-1)  # (…, V)
+    # A token goes when those before it are enough; the roll puts each sum beside the token after it.
+    is_cut = (reached >= p - _rounding(reached)).roll(1, dims=-1)  # (…, V)
+    is_cut[..., 0] = False
+    is_cut = torch.zeros_like(is_cut).scatter(-1, order, is_cut)  # (…, V)
+    return logits.masked_fill(is_cut, -math.inf)
 
 
 def _rounding(x: Tensor) -> float:

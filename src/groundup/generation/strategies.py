@@ -1,20 +1,21 @@
 """Ways of choosing, as plain objects: what `strategy=` takes.
 
-`Greedy` and `Sample` look at the scores of one token after another. `Beam` looks at whole texts. An own strategy is any
+`Greedy` and `Sample` look at the scores of one token after another. `Beam` looks at whole texts, `Contrastive` at what
+the model would think next. An own strategy is any
 object with a method `choose(logits, ids, parts)`; an own filter is a function from scores and text so far to scores,
 given as `Sample(filters=(no_digits,))`.
 
 The draw at a place follows from the seed and the number of tokens before it alone. So a text that was cut off and given
 back as a prompt goes on as it would have, and nothing depends on who else is being served.
 
-Read next: `engine.py`.
+Read next: `contrastive.py`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
@@ -22,7 +23,7 @@ from torch import Tensor
 from ..config import raise_problems
 from ..errors import DivergedError
 from ..randomness import derived_generator
-from .filters import wide
+from .filters import bias_logits, typical_filter, wide
 from .parts import LIBRARY, GenerationParts
 
 Filter = Callable[[Tensor, Sequence[int]], Tensor]  # scores (V,) and the text so far -> scores (V,)
@@ -55,7 +56,9 @@ class Sample:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
     repetition_penalty: float = 1.0  # 1: none
+    logit_bias: Mapping[int, float] = field(default_factory=dict[int, float])  # added to these tokens' scores
     seed: int = 0
     filters: tuple[Filter, ...] = ()  # own ones, in this order, before temperature and the cuts
 
@@ -63,12 +66,14 @@ class Sample:
         """logits: (V,), ids: the text so far -> a token id. Raises DivergedError when there is none to choose."""
         logits = self.bent(finite_logits(logits, len(ids)), ids, parts)
         if self.temperature < COLDEST:
-            return int(parts.greedy(logits))
+            return int(parts.greedy(finite_logits(logits, len(ids))))
         logits = self.cut(parts.apply_temperature(logits, self.temperature), parts)
         return int(parts.sample(logits, derived_generator("sampling", self.seed, step=len(ids))))
 
     def bent(self, logits: Tensor, ids: Sequence[int], parts: GenerationParts = LIBRARY) -> Tensor:
-        """The filters that look at the text: the repetition penalty and own ones. logits: (V,); returns its shape."""
+        """What looks at single tokens and the text: bias, repetition penalty, own filters. logits: (V,); its shape."""
+        if self.logit_bias:
+            logits = bias_logits(logits, self.logit_bias)
         if self.repetition_penalty != 1:
             logits = parts.repetition_penalty(logits, ids, self.repetition_penalty)
         for own in self.filters:
@@ -83,6 +88,8 @@ class Sample:
             logits = parts.top_p_filter(logits, self.top_p)
         if self.min_p is not None:
             logits = parts.min_p_filter(logits, self.min_p)
+        if self.typical_p is not None:
+            logits = typical_filter(logits, self.typical_p)
         return logits
 
     def __post_init__(self) -> None:
@@ -98,6 +105,11 @@ class Sample:
             yield f"top_p is {self.top_p}: use a number above 0, up to 1 (all)"
         if self.min_p is not None and not (_is_number(self.min_p) and 0 <= self.min_p <= 1):
             yield f"min_p is {self.min_p}: use a number from 0 (all) to 1 (the best alone)"
+        if self.typical_p is not None and not (_is_number(self.typical_p) and 0 < self.typical_p <= 1):
+            yield f"typical_p is {self.typical_p}: use a number above 0, up to 1 (all)"
+        for token, bias in self.logit_bias.items():
+            if not (_is_number(bias) or bias == -math.inf):
+                yield f"logit_bias of token {token} is {bias}: use a number, for example 5, or -inf to rule it out"
         if not _is_number(self.repetition_penalty) or self.repetition_penalty <= 0:
             yield f"repetition_penalty is {self.repetition_penalty}: use a number above 0, for example 1.1; 1 is none"
 
@@ -121,6 +133,46 @@ class Beam:
             yield f"length_penalty is {self.length_penalty}: use a number, for example 1"
         if not _is_count(self.n_best) or (_is_count(self.beams) and self.n_best > self.beams):
             yield f"n_best is {self.n_best}: use a whole number from 1 to beams ({self.beams})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrastive:
+    """A likely token that says something new. Raises ConfigError for settings out of range, all at once."""
+
+    alpha: float = 0.6  # how much being new counts, beside being likely; 0: greedy
+    top_k: int = 4  # among how many of the likeliest tokens to choose; 1: greedy
+
+    def __post_init__(self) -> None:
+        raise_problems([], list(self.problems()), where="Contrastive")
+
+    def problems(self) -> Iterator[str]:
+        """Each setting that is out of range, with what would do."""
+        if not (_is_number(self.alpha) and 0 <= self.alpha <= 1):
+            yield f"alpha is {self.alpha}: use a number from 0 (greedy) to 1 (only what is new)"
+        if not _is_count(self.top_k):
+            yield f"top_k is {self.top_k}: use a whole number of at least 1, for example 4"
+
+
+AnyStrategy = Strategy | Beam | Contrastive  # what `strategy=` takes
+
+
+def parts_called(strategy: AnyStrategy) -> frozenset[str]:
+    """The parts of this chapter that a strategy calls."""
+    match strategy:
+        case Greedy():
+            return frozenset({"generate_tokens", "greedy"})
+        case Beam():
+            return frozenset({"beam_search", "beam_step"})
+        case Contrastive():
+            return frozenset()
+        case Sample():
+            is_cold = strategy.temperature < COLDEST
+            filters = {"top_k_filter": strategy.top_k, "top_p_filter": strategy.top_p, "min_p_filter": strategy.min_p}
+            drawing = {"apply_temperature", "sample"} | {name for name, value in filters.items() if value is not None}
+            penalty = {"repetition_penalty"} if strategy.repetition_penalty != 1 else set[str]()
+            return frozenset({"generate_tokens"} | penalty | ({"greedy"} if is_cold else drawing))
+        case _:
+            return frozenset(GenerationParts.names())  # an own strategy may call any
 
 
 def _is_number(value: object) -> bool:

@@ -18,7 +18,8 @@ from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from .engine import GREEDY, checked_prompt, generate
 from .parts import GenerationParts
-from .strategies import Beam, Strategy
+from .slots import N_SLOTS, generate_batch
+from .strategies import AnyStrategy
 
 if TYPE_CHECKING:
     from ..text.tokenizer import Tokenizer
@@ -28,7 +29,7 @@ def stream_text(
     model: Transformer,
     tokenizer: Tokenizer,
     prompt: str,
-    strategy: Strategy | Beam = GREEDY,
+    strategy: AnyStrategy = GREEDY,
     *,
     max_tokens: int = 200,
     stop: Sequence[str] = (),
@@ -49,6 +50,47 @@ def stream_text(
         model, ids, strategy, max_tokens=max_tokens, eos_id=eos_id, vocab_size=tokenizer.vocab_size, parts=parts
     )
     return before_stop(_decoded(tokens, tokenizer, eos_id), stop)
+
+
+def write_texts(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    strategy: AnyStrategy = GREEDY,
+    *,
+    max_tokens: int = 200,
+    stop: Sequence[str] = (),
+    slots: int = N_SLOTS,
+    truncate_left: bool = False,
+    parts: GenerationParts | None = None,
+    report: Report = SILENT,
+) -> list[str]:
+    """Continue many texts at once: what follows each prompt, as `stream_text` gives it for that prompt alone.
+
+    Raises as `stream_text`, naming the prompt by its number.
+    """
+    read: list[list[int]] = []
+    for number, prompt in enumerate(prompts, start=1):
+        try:
+            read.append(encode_prompt(model, tokenizer, prompt, truncate_left=truncate_left, report=report))
+        except ConfigError as error:
+            raise ConfigError(error.what, where=f"prompt {number}", fix=error.fix, code=error.code) from error
+    eos_id = tokenizer.end_of_text
+    texts: list[list[int]] = [[] for _ in read]
+    batch = generate_batch(
+        model,
+        read,
+        strategy,
+        max_tokens=max_tokens,
+        eos_id=eos_id,
+        vocab_size=tokenizer.vocab_size,
+        slots=slots,
+        parts=parts,
+    )
+    for number, token in batch:
+        texts[number].append(token)
+        report.progress("writing", sum(map(len, texts)), max_tokens * len(texts))
+    return ["".join(before_stop(_decoded(text, tokenizer, eos_id), stop)) for text in texts]
 
 
 def encode_prompt(

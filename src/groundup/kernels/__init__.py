@@ -5,7 +5,7 @@ line reads again. A fused function does the same arithmetic in one pass. It repl
 every part that the joint covers is the library's own; with an own softmax in play, attention stays the plain one, so
 that the own softmax is what runs. Tests hold the two equal, in values and in gradients.
 
-Read in this order: `attention`, `norm`, `feedforward`, `loss`.
+Read in this order: `gelu`, `linear`, `attention`, `norm`, `feedforward`, `loss`.
 """
 
 from __future__ import annotations
@@ -17,15 +17,25 @@ from torch.nn import functional
 from ..model.parts import Record
 from .attention import fused_attention
 from .feedforward import fused_mlp
+from .linear import fused_linear
 from .loss import fused_head_loss
 from .norm import fused_residual_norm, fused_rms_norm
 
-__all__ = ["FUSED", "fuse", "fused_attention", "fused_head_loss", "fused_mlp", "fused_residual_norm", "fused_rms_norm"]
+__all__ = [
+    "FUSED",
+    "fuse",
+    "fused_attention",
+    "fused_head_loss",
+    "fused_linear",
+    "fused_mlp",
+    "fused_residual_norm",
+    "fused_rms_norm",
+]
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 FUSED = {
-    "linear": functional.linear,  # a product and a bias in one pass
+    "linear": fused_linear,  # a product and a bias in one pass
     "token_embedding": functional.embedding,  # adds up the gradients of a row's uses without sorting them
     "rms_norm": fused_rms_norm,
     "attention": fused_attention,

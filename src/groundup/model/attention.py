@@ -16,6 +16,7 @@ Sources: Vaswani et al. 2017, section 3.2; Ainslie et al. 2023 (several query he
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from .config import ModelConfig
     from .parts import ModelParts
 
-Cache = dict[str, Tensor]  # of one layer: "k" and "v" (B, G, S, D) of all tokens so far; empty before the first
+# Of one layer: "k" and "v" (B, G, S, D) of the tokens so far; empty before the first. "shared_k" and "shared_v"
+# (1, G, S, D) hold what came before those, where all rows began with the same tokens.
+Cache = dict[str, Tensor]
 
 
 def softmax(x: Tensor, dim: int = -1) -> Tensor:
@@ -194,12 +197,20 @@ def grouped_query_attention(
     return scaled_dot_product_attention(q, k, v, mask)  # (B, H, T, D)
 
 
-def append_to_cache(k: Tensor, v: Tensor, cache: Cache) -> tuple[Tensor, Tensor]:
-    """The keys and values of all tokens so far, which the cache then holds. k, v: (B, G, T, D) -> (B, G, S, D)."""
+def append_to_cache(k: Tensor, v: Tensor, cache: Cache, window: int | None = None) -> tuple[Tensor, Tensor]:
+    """The keys and values of all tokens so far. k, v: (B, G, T, D) of the new ones -> (B, G, S, D).
+
+    The cache then holds them too, but for a shared beginning, and for what no token will see again through a window:
+    its memory does not grow with the text.
+    """
     if "k" in cache:
-        k = torch.cat([cache["k"], k], dim=2)  # (B, G, S, D)
-        v = torch.cat([cache["v"], v], dim=2)  # (B, G, S, D)
+        out_of_sight = 0 if window is None else max(0, cache["k"].shape[2] - window + 1)
+        k = torch.cat([cache["k"][:, :, out_of_sight:], k], dim=2)  # (B, G, S, D)
+        v = torch.cat([cache["v"][:, :, out_of_sight:], v], dim=2)  # (B, G, S, D)
     cache["k"], cache["v"] = k, v
+    if "shared_k" in cache:
+        k = torch.cat([cache["shared_k"].expand(len(k), -1, -1, -1), k], dim=2)  # (B, G, S, D)
+        v = torch.cat([cache["shared_v"].expand(len(v), -1, -1, -1), v], dim=2)  # (B, G, S, D)
     return k, v
 
 
@@ -219,8 +230,9 @@ def cached_attention(
     """
     n_tokens = q.shape[2]
     k, v = append_to_cache(k, v, cache)  # (B, G, S, D)
-    # The new tokens are the last rows of the mask: several of them must still not see each other's future.
-    mask = causal_mask(k.shape[2], q.device)[-n_tokens:]  # (T, S)
+    # The new tokens see all that is past; several of them must still not see each other's future.
+    past = torch.ones(n_tokens, k.shape[2] - n_tokens, dtype=torch.bool, device=q.device)
+    mask = torch.cat([past, causal_mask(n_tokens, q.device)], dim=1)  # (T, S)
     return grouped_query_attention(q, k, v, mask)
 
 
@@ -251,7 +263,7 @@ def attention(
     if cache is not None and window is None:
         return cached_attention(q, k, v, cache)
     if cache is not None:
-        k, v = append_to_cache(k, v, cache)  # (B, G, S, D)
+        k, v = append_to_cache(k, v, cache, window)  # (B, G, S, D)
     n_context = k.shape[2]
     if window is None:
         mask = causal_mask(n_context, q.device)  # (S, S)
@@ -266,6 +278,18 @@ def attention(
     if n_shared == 1:
         return scaled_dot_product_attention(q, k, v, mask)  # (B, H, T, D)
     return grouped_query_attention(q, k, v, mask)  # (B, H, T, D)
+
+
+def attention_of_each(
+    attention: Callable[..., Tensor], q: Tensor, k: Tensor, v: Tensor, window: int | None, caches: Sequence[Cache]
+) -> Tensor:
+    """Attention where each token goes on with a text of its own, whose past is its own cache.
+
+    q: (1, H, T, D), k, v: (1, G, T, D), a cache for each token -> (1, H, T, D). Text after text: nothing that one of
+    them says can change what another one reads, not even by rounding.
+    """
+    tokens = zip(q.split(1, dim=2), k.split(1, dim=2), v.split(1, dim=2), caches, strict=True)
+    return torch.cat([attention(*token, window, cache) for *token, cache in tokens], dim=2)  # (1, H, T, D)
 
 
 class Attention(nn.Module):
@@ -289,7 +313,7 @@ class Attention(nn.Module):
         self,
         x: Tensor,
         positions: Tensor,
-        cache: Cache | None = None,
+        cache: Cache | list[Cache] | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
         same_document: Tensor | None = None,
@@ -307,7 +331,10 @@ class Attention(nn.Module):
         if config.position == "rope":
             # Rotate before the scores: q·k then depends only on the distance between two positions.
             q, k = parts.rope(q, positions, config.rope_theta), parts.rope(k, positions, config.rope_theta)
-        mixed = parts.attention(q, k, v, config.window, cache, rate, generator, same_document)  # (B, H, T, D)
+        if isinstance(cache, list):
+            mixed = attention_of_each(parts.attention, q, k, v, config.window, cache)  # (B, H, T, D)
+        else:
+            mixed = parts.attention(q, k, v, config.window, cache, rate, generator, same_document)  # (B, H, T, D)
         out = parts.linear(parts.merge_heads(mixed), self.w_o, self.b_o)  # (B, T, C)
         if record is not None:
             record |= {f"{self.name}.{key}": value for key, value in (("q", q), ("k", k), ("v", v), ("out", out))}

@@ -76,7 +76,7 @@ class Block(nn.Module):
         self,
         x: Tensor,
         positions: Tensor,
-        cache: Cache | None = None,
+        cache: Cache | list[Cache] | None = None,
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
         same_document: Tensor | None = None,

@@ -79,6 +79,16 @@ class ModelConfig(Section):
             and self.eps == 1e-5
         )
 
+    @property
+    def is_endless(self) -> bool:
+        """Whether a text may grow past the context with the tokens before it remembered.
+
+        A token sees window - 1 tokens back, and through each further layer as many more. Where all of that lies inside
+        the context, and places count by their distance alone, what fell out of the context is what nobody sees.
+        """
+        relative = self.position in ("rope", "none")
+        return relative and self.window is not None and self.n_layers * (self.window - 1) < self.context_length
+
     def problems(self) -> Iterator[str]:
         """Each setting that cannot be, with what would do."""
         counts = ("vocab_size", "context_length", "n_layers", "d_model", "n_heads")

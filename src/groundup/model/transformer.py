@@ -11,7 +11,7 @@ Sources: Radford et al. 2019 (GPT-2), section 2.3; Touvron et al. 2023 (Llama), 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -97,10 +97,17 @@ def count_parameters(
 
 
 class ModelCache(Protocol):
-    """What a model needs of a cache: a dictionary for each layer, and how many tokens they hold."""
+    """What a model needs of a cache: a dictionary for each layer, and how many tokens were read into them.
 
-    layers: list[Cache]
+    Where every token goes on with a text of its own, a layer has a dictionary for each of them.
+    """
+
     length: int
+
+    @property
+    def layers(self) -> Sequence[Cache] | Sequence[list[Cache]]:
+        """From the first to the last."""
+        ...
 
 
 class Transformer(nn.Module):
@@ -157,13 +164,19 @@ class Transformer(nn.Module):
         record: dict[str, Tensor] | None = None,
         generator: torch.Generator | None = None,
         documents: Tensor | None = None,
+        positions: Tensor | None = None,
     ) -> Tensor:
-        """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C); documents as above."""
+        """The final state of every token, before the output layer. ids: (B, T) -> (B, T, C); documents as above.
+
+        positions: (T,), where the tokens stand; one after the other, after those in the cache, unless given. Whoever
+        gives them counts the tokens of the cache.
+        """
         if ids.dim() != 2:
             raise ShapeError(f"ids have shape {tuple(ids.shape)}", where="Transformer", fix="give them as (B, T)")
         past = 0 if cache is None else cache.length
         n_tokens = ids.shape[1]
-        if past + n_tokens > self.config.context_length:
+        is_bounded = positions is None and not (cache is not None and self.config.is_endless)
+        if is_bounded and past + n_tokens > self.config.context_length:
             raise ShapeError(
                 f"{past + n_tokens} tokens do not fit into a context of {self.config.context_length}",
                 where="Transformer",
@@ -171,31 +184,32 @@ class Transformer(nn.Module):
                 code="LENGTH",
             )
         rate = self.config.dropout if self.training else 0.0
-        x = self._embed(ids, past)  # (B, T, C)
+        places = torch.arange(past, past + n_tokens, device=ids.device) if positions is None else positions  # (T,)
+        x = self._embed(ids, past if positions is None else positions)  # (B, T, C)
         if self.ln_e is not None:
             # The rows of rare tokens have hardly been trained: here they come in as large as the others.
             _, x = self.ln_e(x)  # (B, T, C)
         x = self.parts.dropout(x, rate, rate > 0, generator)
         if record is not None:
             record["embedded"] = x
-        positions = torch.arange(past, past + n_tokens, device=ids.device)  # (T,)
         same_document = None if documents is None else same_document_mask(documents)  # (B, 1, T, T)
         for i, block in enumerate(self.h):
             layer = None if cache is None else cache.layers[i]
-            x = block(x, positions, layer, record, generator, same_document)  # (B, T, C)
-        if cache is not None:
+            x = block(x, places, layer, record, generator, same_document)  # (B, T, C)
+        if cache is not None and positions is None:
             cache.length += n_tokens
         _, x = self.ln_f(x)  # (B, T, C)
         if record is not None:
             record["ln_f"] = x
         return x
 
-    def _embed(self, ids: Tensor, past: int) -> Tensor:
+    def _embed(self, ids: Tensor, past: int | Tensor) -> Tensor:
         places = self.wpe if self.config.position == "learned" else self.waves  # (L, C)
         if places is None:
             return self.parts.token_embedding(ids, self.wte)  # (B, T, C)
-        # A cache has taken the first `past` places: the new tokens use the rows after them.
-        return self.parts.embed(ids, self.wte, places[past : past + ids.shape[1]].to(self.wte.dtype))  # (B, T, C)
+        # A cache has taken the first `past` places: the new tokens use the rows after them, or those of their own.
+        rows = places[past : past + ids.shape[1]] if isinstance(past, int) else places[past]  # (T, C)
+        return self.parts.embed(ids, self.wte, rows.to(self.wte.dtype))  # (B, T, C)
 
     @property
     def output_weight(self) -> Tensor:
