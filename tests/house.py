@@ -17,7 +17,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 FLOORS = [
-    ["errors", "config", "report", "files", "randomness"],
+    ["errors", "config", "report", "files", "randomness", "seam"],
     ["text", "model", "backprop", "kernels"],
     ["generation", "weights", "evaluation", "training", "finetuning", "insight", "path"],
     ["cli", "serve"],

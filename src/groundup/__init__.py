@@ -13,6 +13,7 @@ reads in this order never meets anything unexplained.
     report                      how a stage tells its news
     files                       writing so that a power cut loses nothing
     randomness                  a generator of its own for every use
+    seam                        how a part gets into a model
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
@@ -34,7 +35,7 @@ reads in this order never meets anything unexplained.
     model.feedforward           thinking about each token
     model.block                 attention and feed-forward, added to the stream
     model.transformer           the whole model
-    model.parts                 the seam
+    model.parts                 the chapter's record of parts
     model                       (the chapter)
 
     kernels.attention           fused beside plain

@@ -24,10 +24,10 @@ from pathlib import Path
 from ..errors import ConfigError, GroundupError
 from ..generation.parts import GenerationParts
 from ..kernels import fuse
-from ..model import parts as model_parts
 from ..model.attention import single_head_attention
-from ..model.parts import Function, ModelParts
+from ..model.parts import ModelParts
 from ..model.transformer import count_parameters
+from ..seam import Function, Record
 from ..text import batches, bpe
 from ..weights import convert_gpt2_weights
 from .accumulation import accumulate_gradients
@@ -42,7 +42,7 @@ from .train_step import train_step
 
 
 @dataclass(frozen=True)
-class TrainingParts(model_parts.Record):
+class TrainingParts(Record):
     """The parts that training calls; the defaults are those of this chapter."""
 
     next_token_windows: Function = batches.next_token_windows
