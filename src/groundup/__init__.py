@@ -38,6 +38,18 @@ reads in this order never meets anything unexplained.
     model.parts                 the chapter's record of parts
     model                       (the chapter)
 
+    backprop.linear             three gradients of a weighted sum
+    backprop.attention          how blame finds its way back
+    backprop.norm               the backward pass that people get wrong
+    backprop.feedforward        through a bend
+    backprop.embedding          a row learns from each of its uses
+    backprop.block              two plus signs
+    backprop.loss               where every gradient begins
+    backprop.transformer        from the loss back to every parameter
+    backprop.optimizer          a step along them
+    backprop.parts              the chapter's record of parts
+    backprop                    (the chapter)
+
     kernels.attention           fused beside plain
     kernels.norm
     kernels.feedforward
@@ -79,6 +91,7 @@ reads in this order never meets anything unexplained.
     training.optimizers         from a gradient to a step
     training.flat_optimizer     the same, fast
     training.train_step         the book's step
+    training.by_hand            gradients from the chapter backprop
     training.parts              all parts in one record; a learner's folder
     training.data               the texts of a run
     training.state              all that a resume needs

@@ -66,7 +66,8 @@ def train(
     """
     config, parts = config or TrainConfig(), parts or Parts()
     parts.check(config)
-    device = choose_device(config.training.device)
+    # NumPy computes on the CPU alone: there, "auto" has nothing to choose from.
+    device = choose_device("cpu" if config.training.parts == "numpy" else config.training.device)
     report.phase("data")
     texts = read_texts(config.data)
     path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)

@@ -59,7 +59,7 @@ class TrainState:
 def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainState:
     """The state before the first step: first weights drawn from the seed, an optimizer that remembers nothing."""
     training = config.training
-    parts = parts.fused() if training.parts == "fast" else parts
+    parts = parts.for_training(training.parts)
     model = Transformer(config.model, parts).init_weights(derived_generator("init", training.seed)).to(device)
     if training.compile:
         model.hidden = torch.compile(model.hidden)
