@@ -9,9 +9,9 @@ Backward, the gradient of what came out takes the same way in the other directio
 
 and as x went into all three projections, its gradient is the sum of what comes out of them.
 
-A backward part is given the inputs of its forward part, and computes again what it needs from in between (the weights,
-q, k and v). That costs a second forward pass and saves the memory of all activations but one for each block: what
-large models do when they no longer fit ("activation checkpointing").
+A backward pass needs the inputs of the forward pass, and things from in between (the weights, q, k and v). Where the
+forward pass kept those (`kept`), they are used; otherwise the backward pass runs the forward pass once more, which
+costs time and saves memory: large models that no longer fit do just that ("activation checkpointing").
 
 Read next: `norm.py`; beside this file, `model/attention.py`.
 Sources: Vaswani et al. 2017, section 3.2; Chen et al. 2016, "Training deep nets with sublinear memory cost".
@@ -26,6 +26,8 @@ import numpy as np
 from numpy import ndarray
 
 from .linear import linear, linear_backward
+
+Kept = dict[str, ndarray]  # what the forward pass of one block keeps for its backward pass, by name
 
 
 def softmax(x: ndarray, axis: int = -1) -> ndarray:
@@ -86,13 +88,20 @@ def scaled_dot_product_attention(q: ndarray, k: ndarray, v: ndarray, mask: ndarr
 
 
 def attention_backward(
-    dout: ndarray, q: ndarray, k: ndarray, v: ndarray, mask: ndarray | None = None, *, softmax_backward=softmax_backward
+    dout: ndarray,
+    q: ndarray,
+    k: ndarray,
+    v: ndarray,
+    mask: ndarray | None = None,
+    *,
+    kept: Kept | None = None,
+    softmax_backward=softmax_backward,
 ) -> tuple[ndarray, ndarray, ndarray]:
     """The gradients by q, k and v of scaled_dot_product_attention.
 
     dout, q: (…, T, D), k, v: (…, S, D), mask as in attention_weights -> dq (…, T, D), dk, dv (…, S, D).
     """
-    weights = attention_weights(q, k, mask)  # (…, T, S)
+    weights = kept["weights"] if kept else attention_weights(q, k, mask)  # (…, T, S)
     # out = weights @ v, a product of matrices: the gradient by one factor is a product with the other, transposed.
     dweights = dout @ v.swapaxes(-1, -2)  # (…, T, S)
     dv = weights.swapaxes(-1, -2) @ dout  # (…, S, D)
@@ -100,9 +109,9 @@ def attention_backward(
     # Where the mask forbids, the weight is 0 and so is the gradient: softmax_backward multiplies by the weights.
     dscores = softmax_backward(dweights, weights)  # (…, T, S)
     # scores = q @ kᵀ / √D: a product again, and the constant factor comes along.
-    dscores = dscores / math.sqrt(q.shape[-1])
-    dq = dscores @ k  # (…, T, D)
-    dk = dscores.swapaxes(-1, -2) @ q  # (…, S, D)
+    scale = 1 / math.sqrt(q.shape[-1])
+    dq = dscores @ (k * scale)  # (…, T, D)
+    dk = dscores.swapaxes(-1, -2) @ (q * scale)  # (…, S, D)
     return dq, dk, dv
 
 
@@ -134,6 +143,8 @@ def multi_head_attention(
     b_k: ndarray | None = None,
     b_v: ndarray | None = None,
     b_o: ndarray | None = None,
+    *,
+    kept: Kept | None = None,
 ) -> ndarray:
     """Causal attention with several heads, each on its own slice of the features.
 
@@ -142,8 +153,18 @@ def multi_head_attention(
     q = split_heads(linear(x, w_q, b_q), n_heads)  # (B, H, T, D)
     k = split_heads(linear(x, w_k, b_k), n_heads)  # (B, H, T, D)
     v = split_heads(linear(x, w_v, b_v), n_heads)  # (B, H, T, D)
-    mixed = scaled_dot_product_attention(q, k, v, causal_mask(x.shape[-2]))  # (B, H, T, D)
-    return linear(merge_heads(mixed), w_o, b_o)  # (B, T, C)
+    weights = attention_weights(q, k, causal_mask(x.shape[-2]))  # (B, H, T, T)
+    merged = merge_heads(weights @ v)  # (B, T, C)
+    if kept is not None:
+        kept |= {"q": q, "k": k, "v": v, "weights": weights, "merged": merged}
+    return linear(merged, w_o, b_o)  # (B, T, C)
+
+
+def named_attention(x: ndarray, p: Mapping[str, ndarray], n_heads: int, kept: Kept | None = None) -> ndarray:
+    """multi_head_attention with its parameters by name, `attn.w_q` and so on. x: (B, T, C) -> (B, T, C)."""
+    weights = (p[f"attn.w_{name}"] for name in "qkvo")
+    biases = (p.get(f"attn.b_{name}") for name in "qkvo")
+    return multi_head_attention(x, *weights, n_heads, *biases, kept=kept)  # (B, T, C)
 
 
 def multi_head_attention_backward(
@@ -152,6 +173,7 @@ def multi_head_attention_backward(
     p: Mapping[str, ndarray],
     n_heads: int,
     *,
+    kept: Kept | None = None,
     linear_backward=linear_backward,
     attention_backward=attention_backward,
 ) -> tuple[ndarray, dict[str, ndarray]]:
@@ -159,15 +181,14 @@ def multi_head_attention_backward(
 
     dy, x: (B, T, C) -> dx (B, T, C) and the gradients by name.
     """
-    q, k, v = (  # (B, H, T, D)
-        split_heads(linear(x, p[f"attn.w_{name}"], p.get(f"attn.b_{name}")), n_heads) for name in "qkv"
-    )
-    mask = causal_mask(x.shape[-2])  # (T, T)
-    merged = merge_heads(scaled_dot_product_attention(q, k, v, mask))  # (B, T, C)
+    if not kept:
+        named_attention(x, p, n_heads, kept := {})
+    q, k, v = kept["q"], kept["k"], kept["v"]  # (B, H, T, D)
 
     dp: dict[str, ndarray] = {}
-    dmerged, dp["attn.w_o"], dp["attn.b_o"] = linear_backward(dy, merged, p["attn.w_o"])
-    dqkv = attention_backward(split_heads(dmerged, n_heads), q, k, v, mask)  # (B, H, T, D)
+    dmerged, dp["attn.w_o"], dp["attn.b_o"] = linear_backward(dy, kept["merged"], p["attn.w_o"])
+    mask = causal_mask(x.shape[-2])  # (T, T)
+    dqkv = attention_backward(split_heads(dmerged, n_heads), q, k, v, mask, kept=kept)  # (B, H, T, D)
     # x goes three ways: moving it moves q, k and v at once, and the loss by the sum of what each does to it.
     dx = np.zeros_like(x)  # (B, T, C)
     for name, dhead in zip("qkv", dqkv, strict=True):

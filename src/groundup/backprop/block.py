@@ -16,31 +16,27 @@ from collections.abc import Mapping
 
 from numpy import ndarray
 
-from .attention import multi_head_attention, multi_head_attention_backward, only_present
+from .attention import Kept, multi_head_attention_backward, named_attention, only_present
 from .feedforward import feed_forward, feed_forward_backward
 from .norm import layer_norm, layer_norm_backward
 
 
-def transformer_block(x: ndarray, p: Mapping[str, ndarray], n_heads: int) -> ndarray:
+def transformer_block(x: ndarray, p: Mapping[str, ndarray], n_heads: int, *, kept: Kept | None = None) -> ndarray:
     """GPT-2's block, from its parameters by name; a bias that is missing means none.
 
     x: (B, T, C) -> (B, T, C). p: `ln1.weight`, `attn.w_q`, `mlp.w_up` and so on.
     """
-    x = after_attention(x, p, n_heads)  # (B, T, C)
-    normed = layer_norm(x, p["ln2.weight"], p.get("ln2.bias"))  # (B, T, C)
-    thought = feed_forward(normed, p["mlp.w_up"], p.get("mlp.b_up"), p["mlp.w_down"], p.get("mlp.b_down"))  # (B, T, C)
-    thought += x
-    return thought
-
-
-def after_attention(x: ndarray, p: Mapping[str, ndarray], n_heads: int) -> ndarray:
-    """The stream after the first plus sign. x: (B, T, C) -> (B, T, C)."""
     normed = layer_norm(x, p["ln1.weight"], p.get("ln1.bias"))  # (B, T, C)
-    weights = (p[f"attn.w_{name}"] for name in "qkvo")
-    biases = (p.get(f"attn.b_{name}") for name in "qkvo")
-    attended = multi_head_attention(normed, *weights, n_heads, *biases)  # (B, T, C)
-    attended += x
-    return attended
+    middle = x + named_attention(normed, p, n_heads, kept)  # (B, T, C)
+    normed = layer_norm(middle, p["ln2.weight"], p.get("ln2.bias"))  # (B, T, C)
+    if kept is not None:
+        kept["middle"] = middle
+    return middle + feed_forward(normed, *mlp_parameters(p), kept=kept)  # (B, T, C)
+
+
+def mlp_parameters(p: Mapping[str, ndarray]) -> tuple[ndarray, ndarray | None, ndarray, ndarray | None]:
+    """What feed_forward and its backward pass are called with."""
+    return p["mlp.w_up"], p.get("mlp.b_up"), p["mlp.w_down"], p.get("mlp.b_down")
 
 
 def block_backward(
@@ -49,6 +45,7 @@ def block_backward(
     p: Mapping[str, ndarray],
     n_heads: int,
     *,
+    kept: Kept | None = None,
     layer_norm_backward=layer_norm_backward,
     multi_head_attention_backward=multi_head_attention_backward,
     feed_forward_backward=feed_forward_backward,
@@ -57,20 +54,21 @@ def block_backward(
 
     dy, x: (B, T, C) -> dx (B, T, C) and the gradients by name.
     """
+    if not kept:
+        transformer_block(x, p, n_heads, kept=(kept := {}))
+    middle = kept["middle"]  # (B, T, C)
     dp: dict[str, ndarray] = {}
-    middle = after_attention(x, p, n_heads)  # (B, T, C)
 
     # out = middle + feed_forward(layer_norm(middle)): dy goes straight to middle, and into the branch.
     normed = layer_norm(middle, p["ln2.weight"], p.get("ln2.bias"))  # (B, T, C)
-    mlp = (p["mlp.w_up"], p.get("mlp.b_up"), p["mlp.w_down"], p.get("mlp.b_down"))
     dnormed, dp["mlp.w_up"], dp["mlp.b_up"], dp["mlp.w_down"], dp["mlp.b_down"] = feed_forward_backward(
-        dy, normed, *mlp
+        dy, normed, *mlp_parameters(p), kept=kept
     )
     dbranch, dp["ln2.weight"], dp["ln2.bias"] = layer_norm_backward(dnormed, middle, p["ln2.weight"])
     dmiddle = dy + dbranch  # (B, T, C)
 
     # middle = x + multi_head_attention(layer_norm(x)): the same once more.
     normed = layer_norm(x, p["ln1.weight"], p.get("ln1.bias"))  # (B, T, C)
-    dnormed, dattention = multi_head_attention_backward(dmiddle, normed, p, n_heads)
+    dnormed, dattention = multi_head_attention_backward(dmiddle, normed, p, n_heads, kept=kept)
     dbranch, dp["ln1.weight"], dp["ln1.bias"] = layer_norm_backward(dnormed, x, p["ln1.weight"])
     return dmiddle + dbranch, only_present(dp | dattention, p)

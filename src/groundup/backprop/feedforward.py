@@ -14,19 +14,21 @@ import math
 import numpy as np
 from numpy import ndarray
 
+from .attention import Kept
 from .linear import linear, linear_backward
 
 STEEPNESS, CUBIC = math.sqrt(8 / math.pi), 0.044715
 
 
-def gelu(x: ndarray) -> ndarray:
+def gelu(x: ndarray, *, kept: Kept | None = None) -> ndarray:
     """Gaussian error linear unit, in the tanh form of GPT-2: close to x above zero, close to 0 below.
 
     x: any shape; returns its shape and dtype.
     """
-    y = gate(x)  # (…)
-    y *= x
-    return y
+    s = gate(x)  # (…)
+    if kept is not None:
+        kept["gate"] = s
+    return x * s
 
 
 def gate(x: ndarray) -> ndarray:
@@ -44,14 +46,14 @@ def gate(x: ndarray) -> ndarray:
     return np.reciprocal(y, out=y)
 
 
-def gelu_backward(dy: ndarray, x: ndarray) -> ndarray:
+def gelu_backward(dy: ndarray, x: ndarray, *, kept: Kept | None = None) -> ndarray:
     """The gradient by x.
 
     dy, x: any one shape; returns that shape and dtype.
     """
     # y = x · s with the gate s = sigmoid(2z), and the sigmoid's slope is s · (1 - s):
     #     slope = s + x · s · (1 - s) · (2z)' = s · (1 + x · (1 - s) · (2z)'),   (2z)' = √(8/π) (1 + 3 · 0.044715 x²).
-    s = gate(x)  # (…)
+    s = kept["gate"] if kept else gate(x)  # (…)
     slope = x * x  # (…)
     slope *= 3 * STEEPNESS * CUBIC
     slope += STEEPNESS
@@ -63,12 +65,23 @@ def gelu_backward(dy: ndarray, x: ndarray) -> ndarray:
     return slope
 
 
-def feed_forward(x: ndarray, w_up: ndarray, b_up: ndarray | None, w_down: ndarray, b_down: ndarray | None) -> ndarray:
+def feed_forward(
+    x: ndarray,
+    w_up: ndarray,
+    b_up: ndarray | None,
+    w_down: ndarray,
+    b_down: ndarray | None,
+    *,
+    kept: Kept | None = None,
+) -> ndarray:
     """Two linear layers with a GELU between them.
 
     x: (…, C), w_up: (F, C), b_up: (F,), w_down: (C, F), b_down: (C,) -> (…, C).
     """
-    hidden = gelu(linear(x, w_up, b_up))  # (…, F)
+    up = linear(x, w_up, b_up)  # (…, F)
+    hidden = gelu(up, kept=kept)  # (…, F)
+    if kept is not None:
+        kept |= {"up": up, "hidden": hidden}
     return linear(hidden, w_down, b_down)  # (…, C)
 
 
@@ -80,6 +93,7 @@ def feed_forward_backward(
     w_down: ndarray,
     b_down: ndarray | None,
     *,
+    kept: Kept | None = None,
     linear_backward=linear_backward,
     gelu_backward=gelu_backward,
 ) -> tuple[ndarray, ndarray, ndarray | None, ndarray, ndarray | None]:
@@ -87,9 +101,10 @@ def feed_forward_backward(
 
     dy, x: (…, C), w_up: (F, C), b_up: (F,), w_down: (C, F), b_down: (C,) -> dx, dw_up, db_up, dw_down, db_down.
     """
-    up = linear(x, w_up, b_up)  # (…, F)
+    if not kept:
+        feed_forward(x, w_up, b_up, w_down, b_down, kept=(kept := {}))
     # Backward is forward in reverse: each step takes the gradient of its output, and hands on that of its input.
-    dhidden, dw_down, db_down = linear_backward(dy, gelu(up), w_down)
-    dup = gelu_backward(dhidden, up)  # (…, F)
+    dhidden, dw_down, db_down = linear_backward(dy, kept["hidden"], w_down)
+    dup = gelu_backward(dhidden, kept["up"], kept=kept)  # (…, F)
     dx, dw_up, db_up = linear_backward(dup, x, w_up)
     return dx, dw_up, None if b_up is None else db_up, dw_down, None if b_down is None else db_down

@@ -58,7 +58,7 @@ def clip_gradients(grads: Sequence[ndarray | None], max_norm: float) -> float:
     norm = math.sqrt(math.fsum(float(np.vdot(grad, grad)) for grad in present))
     if math.isfinite(norm) and norm > max_norm:
         for grad in present:
-            grad *= max_norm / norm
+            np.multiply(grad, max_norm / norm, out=grad)
     return norm
 
 

@@ -9,9 +9,10 @@ Read next: `trace.py`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
-from ..seam import Function, Record
+from ..seam import Function, Record, bound_names
 from . import attention as _attention
 from . import block as _block
 from . import embedding as _embedding
@@ -37,3 +38,20 @@ class BackpropParts(Record):
     multi_head_attention_backward: Function = _attention.multi_head_attention_backward
     block_backward: Function = _block.block_backward
     gpt_backward: Function = _transformer.gpt_backward
+
+    def _bind(self, name: str, bound: dict[str, Function | None]) -> Function:
+        """As every record does; and an own part, which knows nothing of what the forward pass kept, is not told."""
+        function = super()._bind(name, bound)
+        knows = "kept" in bound_names(function) or "kept" not in bound_names(self.defaults()[name])
+        return function if knows else without_kept(function)
+
+
+def without_kept(function: Function) -> Function:
+    """A backward part with the arguments of PARTS alone: it computes from the inputs whatever it needs."""
+
+    @functools.wraps(function)
+    def call(*arguments: object, kept: object = None, **keywords: object) -> object:
+        del kept
+        return function(*arguments, **keywords)
+
+    return call

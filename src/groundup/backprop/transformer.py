@@ -12,11 +12,11 @@ Read next: `optimizer.py`; beside this file, `model/transformer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from numpy import ndarray
 
-from .attention import only_present
+from .attention import Kept, only_present
 from .block import block_backward, transformer_block
 from .embedding import embed, embedding_backward, position_backward
 from .linear import linear, linear_backward, rows
@@ -29,14 +29,19 @@ def gpt_forward(ids: ndarray, p: Mapping[str, ndarray], n_layers: int, n_heads: 
 
     ids: (B, T) -> logits (B, T, V). The output is tied to `wte` unless there is an `lm_head.weight`.
     """
-    return output(streams(ids, p, n_layers, n_heads)[-1], p)[1]
+    x = streams(ids, p, n_heads, [None] * n_layers)[-1]  # (B, T, C)
+    _, logits = output(x, p)  # (B, T, C), (B, T, V)
+    return logits
 
 
-def streams(ids: ndarray, p: Mapping[str, ndarray], n_layers: int, n_heads: int) -> list[ndarray]:
-    """The residual stream before the first block and after each: n_layers + 1 arrays (B, T, C)."""
+def streams(ids: ndarray, p: Mapping[str, ndarray], n_heads: int, keeps: Sequence[Kept | None]) -> list[ndarray]:
+    """The residual stream before the first block and after each: one array more than there are blocks, (B, T, C).
+
+    keeps: for each block, where it puts what its backward pass needs; None where there will be none.
+    """
     xs = [embed(ids, p["wte"], p["wpe"])]  # (B, T, C)
-    for i in range(n_layers):
-        xs.append(transformer_block(xs[i], of_block(p, i), n_heads))
+    for i, kept in enumerate(keeps):
+        xs.append(transformer_block(xs[i], of_block(p, i), n_heads, kept=kept))
     return xs
 
 
@@ -74,7 +79,8 @@ def gpt_backward(
 
     ids, targets: (B, T).
     """
-    xs = streams(ids, p, n_layers, n_heads)  # (B, T, C)
+    keeps: list[Kept] = [{} for _ in range(n_layers)]
+    xs = streams(ids, p, n_heads, keeps)  # (B, T, C)
     normed, logits = output(xs[-1], p)  # (B, T, C), (B, T, V)
     loss = cross_entropy(rows(logits), targets.reshape(-1))  # ()
 
@@ -83,7 +89,7 @@ def gpt_backward(
     dnormed, dhead, _ = linear_backward(dlogits, normed, p[head_name(p)])
     dx, dp["ln_f.weight"], dp["ln_f.bias"] = layer_norm_backward(dnormed, xs[-1], p["ln_f.weight"])
     for i in reversed(range(n_layers)):
-        dx, dblock = block_backward(dx, xs[i], of_block(p, i), n_heads)
+        dx, dblock = block_backward(dx, xs[i], of_block(p, i), n_heads, kept=keeps.pop())
         dp |= {f"h.{i}.{name}": gradient for name, gradient in dblock.items()}
     dp["wpe"] = position_backward(dx, p["wpe"])  # (L, C)
     dp["wte"] = embedding_backward(dx, ids, len(p["wte"]))  # (V, C)

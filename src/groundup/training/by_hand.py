@@ -60,7 +60,8 @@ class GivenSlope(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         """Each gradient, times that of what the loss was made into."""
-        return None, None, *(gradient * grad_outputs[0] for gradient in ctx.gradients)
+        scale = grad_outputs[0].item()
+        return None, None, *(gradient if scale == 1 else gradient * scale for gradient in ctx.gradients)
 
 
 def adamw_step_by_hand(

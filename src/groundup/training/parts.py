@@ -101,7 +101,7 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
         library = {name: function for name, function in self.defaults().items() if name in TORCH_ALONE}
         own_numpy = {"adamw_step": adamw_step_by_hand, "clip_gradients": clip_gradients_by_hand}
         numpy = {name: function for name, function in own_numpy.items() if name not in self.own}
-        return self.with_functions(**library, **numpy).fused()
+        return fuse(self.with_functions(**library, **numpy))
 
     def for_training(self, kind: Literal["fast", "plain", "numpy"]) -> Parts:
         """The record that `training.parts` asks for."""
