@@ -47,7 +47,9 @@ reads in this order never meets anything unexplained.
     backprop.loss               where every gradient begins
     backprop.transformer        from the loss back to every parameter
     backprop.optimizer          a step along them
+    backprop.gradient_check     is a backward pass right?
     backprop.parts              the chapter's record of parts
+    backprop.trace              the gradient on its way back
     backprop                    (the chapter)
 
     kernels.attention           fused beside plain

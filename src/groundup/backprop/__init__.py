@@ -5,11 +5,24 @@ followed by its backward pass, derived in the two or three lines of comment that
 the loss by x: how far the loss moves when x moves a little.
 
 In reading order: `linear`, `attention`, `norm`, `feedforward`, `embedding`, `block`, `loss`, `transformer`,
-`optimizer`, and `parts`. Nothing here knows torch.
+`optimizer`, `gradient_check` (is a backward pass right?), `parts`, and `trace` (watch the gradient on its way back).
+Nothing here knows torch.
 """
 
+from .gradient_check import check_gradients, check_table, numerical_gradient
 from .optimizer import train_step
 from .parts import BackpropParts
+from .trace import trace_gradients, trace_table
 from .transformer import gpt_backward, gpt_forward
 
-__all__ = ["BackpropParts", "gpt_backward", "gpt_forward", "train_step"]
+__all__ = [
+    "BackpropParts",
+    "check_gradients",
+    "check_table",
+    "gpt_backward",
+    "gpt_forward",
+    "numerical_gradient",
+    "trace_gradients",
+    "trace_table",
+    "train_step",
+]

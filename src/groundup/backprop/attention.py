@@ -163,8 +163,8 @@ def multi_head_attention(
 def named_attention(x: ndarray, p: Mapping[str, ndarray], n_heads: int, kept: Kept | None = None) -> ndarray:
     """multi_head_attention with its parameters by name, `attn.w_q` and so on. x: (B, T, C) -> (B, T, C)."""
     weights = (p[f"attn.w_{name}"] for name in "qkvo")
-    biases = (p.get(f"attn.b_{name}") for name in "qkvo")
-    return multi_head_attention(x, *weights, n_heads, *biases, kept=kept)  # (B, T, C)
+    biases = {f"b_{name}": p.get(f"attn.b_{name}") for name in "qkvo"}
+    return multi_head_attention(x, *weights, n_heads=n_heads, kept=kept, **biases)  # (B, T, C)
 
 
 def multi_head_attention_backward(

@@ -5,14 +5,17 @@ most honest judge there is. The comparison must be relative, as gradients differ
 must be neither too long (the curve bends) nor too short (digits cancel): in float64, 1e-5 leaves about nine digits.
 
     >>> import numpy as np
+    >>> from groundup.backprop import check_gradients, check_table
     >>> p = {"w": np.array([1.0, 2.0]), "b": np.array(0.5)}
     >>> def loss(p):
     ...     return float(np.sum(p["w"] ** 2) + 3 * p["b"])
     >>> found = check_gradients(loss, p, {"w": 2 * p["w"], "b": np.array(4.0)})
     >>> print(check_table(found))
     parameter  deviation  where  by hand  measured
-    b          2.5e-01    ()     4        3          <- wrong
+    b          2.5e-01    ()     4        3         <- wrong
     w          …
+
+For the whole model, loss is `lambda p: gpt_backward(ids, targets, p, n_layers, n_heads)[0]`.
 
 Read next: `parts.py`.
 Source: Karpathy et al., "CS231n: gradient checks".
@@ -88,8 +91,8 @@ def _worst(
     if entries is not None and entries < len(places):
         chosen = np.random.default_rng(seed).choice(len(places), entries, replace=False)
         places = [places[i] for i in chosen]
-    # The loss has 16 digits and loses some in the difference of two: nothing below this can be told from 0.
-    floor = 1e-16 * abs(loss(p)) / eps / TOLERANCE
+    # The loss has 16 digits and the difference of two losses has fewer: of a gradient below this, none is left to see.
+    floor = 1e-15 * abs(loss(p)) / eps / TOLERANCE
     found: list[Deviation] = []
     for place in places:
         by_hand, measured = float(gradient[place]), slope(lambda _: loss(p), p[name], place, eps)

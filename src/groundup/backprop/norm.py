@@ -22,7 +22,7 @@ def layer_norm(x: ndarray, weight: ndarray, bias: ndarray | None = None, eps: fl
 
     x: (…, C), weight: (C,), bias: (C,) or None -> (…, C).
     """
-    y, _ = normalised(x, eps)  # (…, C)
+    y, _ = normalised(x, eps)  # (…, C), (…, 1)
     y *= weight
     if bias is not None:
         y += bias

@@ -44,8 +44,8 @@ def train_step(
     for name, param in p.items():
         if name not in moments:
             moments[name] = (np.zeros_like(param), np.zeros_like(param))
-        decay = 0.1 if is_decayed(name, param) else 0.0
-        adamw_step(param, dp[name], *moments[name], step, lr, weight_decay=decay)
+        m, v = moments[name]
+        adamw_step(param, dp[name], m, v, step, lr, weight_decay=0.1 if is_decayed(name, param) else 0.0)
     return {"loss": loss, "grad_norm": grad_norm}
 
 

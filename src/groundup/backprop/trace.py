@@ -10,7 +10,9 @@ it: a record of parts, each wrapped in one that writes down what came out, is al
     >>> p = {"wte": rng.normal(size=(V, C)), "wpe": rng.normal(size=(L, C)), "ln_f.weight": np.ones(C)}
     >>> ids, targets = rng.integers(V, size=(2, L)), rng.integers(V, size=(2, L))
     >>> print(trace_table(trace_gradients(ids, targets, p, n_layers=0, n_heads=1)))
-    part                    gradient  shape    norm
+    part           gradient  shape      norm
+    cross_entropy  dlogits   (12, 11)   …
+    linear         dx        (2, 6, 8)  …
     …
 
 Read next: the chapter `kernels`, which makes it fast.
@@ -50,7 +52,7 @@ ANSWERS = {
 class Passed:
     """A gradient that came out of a part."""
 
-    part: str  # the part and those that called it: "h.1 block / feed_forward / gelu"
+    part: str  # the part, after those that called it: "h.1 block / feed_forward / gelu"
     gradient: str  # which of its answers: "dx", or a parameter's name
     shape: tuple[int, ...]
     norm: float
@@ -104,7 +106,8 @@ def named(part: str, names: tuple[str, ...], answer: Any) -> list[Passed]:
     ]
 
 
-def trace_table(passed: list[Passed]) -> str:
-    """The trace as text, one line for each gradient."""
-    lines = [(item.part, item.gradient, str(item.shape), f"{item.norm:.3g}") for item in passed]
+def trace_table(passed: list[Passed], depth: int | None = None) -> str:
+    """The trace as text, one line for each gradient. depth: 1 leaves out the parts inside of parts."""
+    shown = [item for item in passed if depth is None or item.part.count(" / ") < depth]
+    lines = [(item.part, item.gradient, str(item.shape), f"{item.norm:.3g}") for item in shown]
     return aligned([("part", "gradient", "shape", "norm"), *lines])

@@ -76,8 +76,8 @@ def adamw_step_by_hand(
     weight_decay: float = 0.1,
 ) -> None:
     """`backprop`'s AdamW on the memory of tensors, in place."""
-    arrays = (tensor.detach().numpy() for tensor in (param, grad, m, v))
-    optimizer.adamw_step(*arrays, step, lr, betas, eps, weight_decay)
+    tensors = (param.detach().numpy(), grad.numpy(), m.numpy(), v.numpy())
+    optimizer.adamw_step(*tensors, step=step, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
 def clip_gradients_by_hand(grads: list[Tensor | None], max_norm: float) -> float:
