@@ -10,7 +10,7 @@ import pytest
 import torch
 from by_hand import assert_equal
 
-from groundup.errors import ConfigError, ShapeError
+from groundup.errors import ConfigError, DivergedError, ShapeError
 from groundup.report import Report
 from groundup.training import Parts, load_config, train
 from groundup.training.metrics import read_metrics
@@ -217,3 +217,16 @@ def test_an_own_part_may_give_float64_or_an_array_laid_out_otherwise(tmp_path: P
     text += "    dy2, x2 = (a.reshape(-1, a.shape[-1]).astype(float) for a in (dy, x))\n"
     text += "    return dy @ weight, (x2.T @ dy2).T, dy2.sum(0)\n"
     assert run(tmp_path / "run", NUMPY, parts=own(tmp_path / "mine", text)) == pytest.approx(by_torch, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
+def test_numbers_that_go_bad_stop_the_run_before_any_weight_changes(bad: float) -> None:
+    _, _, state = gradients(NUMPY)
+    with torch.no_grad():
+        state.params["h.0.mlp.w_up"][3, 2] = bad
+    before = {name: param.detach().clone() for name, param in state.params.items()}
+    ids = torch.arange(68).view(4, 17)
+    with pytest.raises(DivergedError, match="step 1"):
+        take_step(state, ids[:, :-1], ids[:, 1:], 0.01)
+    for name, param in state.params.items():
+        assert torch.equal(param.nan_to_num(), before[name].nan_to_num())

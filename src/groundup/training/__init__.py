@@ -1,8 +1,9 @@
 """How does it learn? By small steps downhill, each of them in this chapter.
 
 In reading order: `config` (everything that decides a run), `loss`, `schedule`, `clipping`, `accumulation`, `precision`,
-`optimizers` and `flat_optimizer`, `train_step` (the book's), `parts` (all parts in one record), `data`, `state`,
-`step`, `run_directory`, `metrics`, `signals`, `loop`, `curve`, and `run`, where it all comes together.
+`optimizers` and `flat_optimizer`, `train_step` (the book's), `by_hand` (gradients from the chapter `backprop`), `parts`
+(all parts in one record), `data`, `state`, `step`, `run_directory`, `metrics`, `signals`, `loop`, `curve`, and `run`,
+where it all comes together.
 """
 
 from .config import TrainConfig, load_config, preset_names

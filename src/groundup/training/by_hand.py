@@ -6,7 +6,7 @@ one trainer: micro-batches, clipping, schedule, checkpoints, resume and evaluati
 
     torch parameters ── .numpy() ──> gpt_backward ──> loss, dp ── .grad ──> clipping, AdamW (in NumPy too)
 
-Read next: `data.py`.
+Read next: `parts.py`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def mean_loss_by_hand(
     inputs, targets: (B, T) -> a scalar.
     """
     arrays = {name: param.detach().numpy() for name, param in params.items()}
-    loss, dp = gpt_backward(inputs.numpy(), targets.numpy(), arrays, n_layers, n_heads)
+    with np.errstate(all="ignore"):  # the trainer notices numbers that have gone bad, and says at which step
+        loss, dp = gpt_backward(inputs.numpy(), targets.numpy(), arrays, n_layers, n_heads)
     gradients = [as_gradient(name, dp.get(name), param) for name, param in params.items()]
     return cast("Tensor", GivenSlope.apply(float(loss), gradients, *params.values()))
 
@@ -45,7 +46,8 @@ def as_gradient(name: str, gradient: Any, param: Tensor) -> Tensor:
             where="gpt_backward",
             fix="run your backward parts through groundup.backprop.check_gradients",
         )
-    return torch.from_numpy(np.asarray(gradient)).to(param.dtype)
+    # A copy: clipping works in place, and somebody's own part may hand out one array twice, or a view of its input.
+    return torch.from_numpy(np.array(gradient, order="C")).to(param.dtype)
 
 
 class GivenSlope(torch.autograd.Function):
