@@ -17,7 +17,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 FLOORS = [
-    ["errors", "config", "report", "files", "strict_json", "canonical_json", "randomness"],
+    ["errors", "config", "report", "files", "strict_json", "canonical_json", "randomness", "seam"],
     ["text", "model", "backprop", "kernels"],
     ["generation", "weights", "evaluation", "training", "finetuning", "insight", "path"],
     ["cli", "serve"],

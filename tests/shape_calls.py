@@ -10,9 +10,18 @@ import tempfile
 from pathlib import Path
 
 import torch
+from numpy import ndarray
 from shape_comments import SIZES, Call
 from torch import Tensor
 
+from groundup.backprop import attention as back_attention
+from groundup.backprop import block as back_block
+from groundup.backprop import embedding as back_embedding
+from groundup.backprop import feedforward as back_feedforward
+from groundup.backprop import linear as back_linear
+from groundup.backprop import loss as back_loss
+from groundup.backprop import norm as back_norm
+from groundup.backprop import transformer as back_transformer
 from groundup.evaluation.bits_per_byte import evaluate_text
 from groundup.generation import (
     Beam,
@@ -190,6 +199,80 @@ TEXT = [
     Call(lambda: batches.Windows(ids("V"), SIZES["T"]).batch(0, SIZES["B"]), batches.Windows),
 ]
 
+
+def array(letters: str) -> ndarray:
+    return tensor(letters).numpy()
+
+
+def book_arrays() -> dict[str, ndarray]:
+    return {name: value.numpy() for name, value in book_weights().items()}
+
+
+def block_arrays() -> dict[str, ndarray]:
+    return {name: value.numpy() for name, value in block_weights().items()}
+
+
+def mlp_arrays() -> list[ndarray]:
+    return [array("FC"), array("F"), array("CF"), array("C")]
+
+
+TOKENS = {"N": SIZES["B"] * SIZES["T"]}  # all leading axes as one
+
+BACKPROP = [
+    Call(lambda: back_linear.linear(array("BTI"), array("OI"), array("O")), back_linear.linear, **TOKENS),
+    Call(lambda: back_linear.linear_backward(array("BTO"), array("BTI"), array("OI")), back_linear.linear_backward),
+    Call(lambda: back_linear.rows(array("BTC")), back_linear.rows, **TOKENS),
+    Call(lambda: back_attention.softmax(array("BHTS")), back_attention.softmax),
+    Call(lambda: back_attention.softmax_backward(array("HTS"), array("HTS")), back_attention.softmax_backward),
+    Call(lambda: back_attention.causal_mask(SIZES["T"]), back_attention.causal_mask),
+    Call(
+        lambda: back_attention.scaled_dot_product_attention(array("HTD"), array("HSD"), array("HSD")),
+        *(back_attention.scaled_dot_product_attention, back_attention.attention_weights),
+    ),
+    Call(
+        lambda: back_attention.attention_backward(array("HTD"), array("HTD"), array("HSD"), array("HSD")),
+        back_attention.attention_backward,
+    ),
+    Call(lambda: back_attention.split_heads(book_stream().numpy(), SIZES["H"]), back_attention.split_heads, **BOOK),
+    Call(lambda: back_attention.merge_heads(array("BHTD")), back_attention.merge_heads),
+    Call(lambda: back_norm.layer_norm(array("BTC"), array("C")), back_norm.layer_norm, back_norm.normalised),
+    Call(lambda: back_norm.layer_norm_backward(array("BTC"), array("BTC"), array("C")), back_norm.layer_norm_backward),
+    Call(
+        lambda: back_feedforward.feed_forward_backward(array("BTC"), array("BTC"), *mlp_arrays()),
+        *(back_feedforward.feed_forward_backward, back_feedforward.feed_forward),
+        *(back_feedforward.gelu, back_feedforward.gelu_backward, back_feedforward.gate),
+    ),
+    Call(
+        lambda: back_embedding.embed(ids("BT").numpy(), array("VC"), array("LC")),
+        *(back_embedding.embed, back_embedding.token_embedding),
+    ),
+    Call(
+        lambda: back_embedding.embedding_backward(array("BTC"), ids("BT").numpy(), SIZES["V"]),
+        back_embedding.embedding_backward,
+        **TOKENS,
+    ),
+    Call(lambda: back_embedding.position_backward(array("BTC"), array("LC")), back_embedding.position_backward),
+    Call(
+        lambda: back_block.block_backward(*[book_stream().numpy()] * 2, block_arrays(), SIZES["H"]),
+        *(back_block.block_backward, back_block.transformer_block),
+        *(back_attention.multi_head_attention_backward, back_attention.multi_head_attention),
+        back_attention.named_attention,
+        **BOOK,
+    ),
+    Call(lambda: back_loss.cross_entropy(array("NV"), ids("N").numpy()), back_loss.cross_entropy),
+    Call(lambda: back_loss.cross_entropy_backward(array("NV"), ids("N").numpy()), back_loss.cross_entropy_backward),
+    Call(
+        lambda: back_transformer.gpt_forward(ids("BT").numpy(), book_arrays(), 2, SIZES["H"]),
+        *(back_transformer.gpt_forward, back_transformer.streams, back_transformer.output),
+        **BOOK,
+    ),
+    Call(
+        lambda: back_transformer.gpt_backward(ids("BT").numpy(), ids("BT").numpy(), book_arrays(), 2, SIZES["H"]),
+        back_transformer.gpt_backward,
+        **BOOK,
+    ),
+]
+
 KERNELS = [
     Call(lambda: fused_attention(*qkv("BGTD"), cache=past()), fused_attention),
     Call(lambda: fused_attention(*qkv("BGTD"), same_document=one_document()), fused_attention),
@@ -317,4 +400,4 @@ TRAINING = [
     ),
 ]
 
-CALLS = [*TEXT, *MODEL, *KERNELS, *GENERATION, *EVALUATION, *WEIGHTS, *TRAINING]
+CALLS = [*TEXT, *MODEL, *BACKPROP, *KERNELS, *GENERATION, *EVALUATION, *WEIGHTS, *TRAINING]

@@ -15,6 +15,7 @@ reads in this order never meets anything unexplained.
     strict_json                 JSON without surprises
     canonical_json              JSON that proves itself
     randomness                  a generator of its own for every use
+    seam                        how a part gets into a model
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
@@ -47,8 +48,22 @@ reads in this order never meets anything unexplained.
     model.feedforward           thinking about each token
     model.block                 attention and feed-forward, added to the stream
     model.transformer           the whole model
-    model.parts                 the seam
+    model.parts                 the chapter's record of parts
     model                       (the chapter)
+
+    backprop.linear             three gradients of a weighted sum
+    backprop.attention          how blame finds its way back
+    backprop.norm               the backward pass that people get wrong
+    backprop.feedforward        through a bend
+    backprop.embedding          a row learns from each of its uses
+    backprop.block              two plus signs
+    backprop.loss               where every gradient begins
+    backprop.transformer        from the loss back to every parameter
+    backprop.optimizer          a step along them
+    backprop.gradient_check     is a backward pass right?
+    backprop.parts              the chapter's record of parts
+    backprop.trace              the gradient on its way back
+    backprop                    (the chapter)
 
     kernels.gelu                GPT-2's bend
     kernels.linear              fused beside plain
@@ -96,6 +111,7 @@ reads in this order never meets anything unexplained.
     training.flat_optimizer     the same, fast
     training.train_step         the book's step
     training.parts_folder       a folder of somebody's own parts
+    training.by_hand            gradients from the chapter backprop
     training.parts              all parts in one record
     training.data               the texts of a run
     training.memory             whether a run fits

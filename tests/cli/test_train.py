@@ -80,6 +80,28 @@ def test_own_parts_train_the_first_gpt(tmp_path: Path, groundup: Run) -> None:
     assert f"--parts '{folder}'" in shown.out
 
 
+def test_numpy_trains_with_gradients_by_hand_and_an_own_one_among_them(tmp_path: Path, groundup: Run) -> None:
+    settings = (*TINY, "--set", "training.parts=numpy", "--json")
+    by_torch = groundup("train", "first-gpt", "--run-dir", tmp_path / "torch", *TINY, "--json").json
+    by_hand = groundup("train", "first-gpt", "--run-dir", tmp_path / "numpy", *settings).json
+    assert by_hand["loss"] == pytest.approx(by_torch["loss"], rel=1e-5)
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "back.py").write_text(
+        "def softmax_backward(dy, y):\n    return y * (dy - (dy * y).sum(-1, keepdims=True))\n"
+    )
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "own", "--parts", folder, *settings)
+    assert "own parts: softmax_backward" in shown.err
+    assert shown.json["loss"] == pytest.approx(by_hand["loss"], rel=1e-5)
+
+
+def test_numpy_refuses_what_it_has_no_place_for(tmp_path: Path, groundup: Run) -> None:
+    settings = ("--set", "training.parts=numpy", "--set", "model.dropout=0.1")
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "run", *TINY, *settings)
+    assert shown.status == 2
+    assert "training.parts = 'numpy' needs model.dropout = 0.0, not 0.1" in shown.err
+
+
 def test_a_fault_in_an_own_part_names_its_line(tmp_path: Path, groundup: Run) -> None:
     folder = tmp_path / "my_llm"
     folder.mkdir()

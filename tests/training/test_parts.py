@@ -155,11 +155,12 @@ def test_a_part_written_twice_is_an_error(tmp_path: Path) -> None:
 
 
 def test_parts_is_every_record_at_once() -> None:
+    from groundup.backprop import BackpropParts
     from groundup.generation.parts import GenerationParts
     from groundup.model.parts import ModelParts
     from groundup.training.parts import TrainingParts
 
-    names = {name for record in (ModelParts, GenerationParts, TrainingParts) for name in record.names()}
+    names = {name for record in (ModelParts, BackpropParts, GenerationParts, TrainingParts) for name in record.names()}
     assert set(Parts.names()) == names
 
 

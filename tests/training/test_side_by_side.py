@@ -99,7 +99,7 @@ def trained(settings: TrainConfig, n_cores: int) -> dict[str, Tensor]:
 def test_two_cores_train_the_same_model_twice_and_nearly_that_of_one(settings: dict[str, object]) -> None:
     one, two, again = (trained(config(**settings), n_cores) for n_cores in (1, 2, 2))
     # AdamW's first steps are the gradient's sign: where a gradient is nearly 0 its rounding shows.
-    tolerance = 5e-3 if "precision" in settings else 1e-4
+    tolerance = 5e-2 if "precision" in settings else 1e-4
     for name, value in one.items():
         assert two[name].equal(again[name])
         if name.endswith("b_k"):  # it shifts all scores of a query alike: its gradient is 0 but for rounding

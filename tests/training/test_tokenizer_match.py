@@ -62,7 +62,7 @@ def test_t3_another_tokenizer_on_resume_is_refused_with_both_hashes(run_with_ano
 def test_t3_teeth_without_the_check_the_run_goes_on_with_it(
     run_with_another_tokenizer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def go_on(self: RunDirectory, facts: object) -> list[str]:
+    def go_on(self: RunDirectory, facts: object, **_: object) -> list[str]:
         self.identity = self._read_identity()  # pyright: ignore[reportPrivateUsage] -- as it does, less the check
         return []
 

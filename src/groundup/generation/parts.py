@@ -1,6 +1,6 @@
 """The parts that text is written with, in one record: the seam of this chapter.
 
-It works as `model/parts.py` does: every function is bound to the others that it asks for by name, so that an own
+It works as `seam.py` says: every function is bound to the others that it asks for by name, so that an own
 `beam_step` is the one that `beam_search` calls.
 
 Read next: `cache.py`.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..model.parts import Function, Record
+from ..seam import Function, Record
 from . import beam as _beam
 from . import decode as _decode
 from . import filters as _filters

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from torch.nn import functional
 
-from ..model.parts import Record
+from ..seam import Record
 from .attention import fused_attention
 from .feedforward import fused_mlp
 from .linear import fused_linear

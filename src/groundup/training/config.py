@@ -61,7 +61,7 @@ class TrainingSection(Section):
     weight_decay: float = 0.1
     max_norm: float = 1.0  # gradients longer than this are shortened to it
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    parts: Literal["fast", "plain"] = "fast"
+    parts: Literal["fast", "plain", "numpy"] = "fast"  # numpy: gradients by hand, of `backprop/`
     compile: bool = False
     deterministic: bool = False  # on CUDA: the same bytes again, at some cost
     skip_nonfinite: int = 0  # so many steps in a row may be left out when their numbers go bad

@@ -13,17 +13,20 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from ..backprop.parts import BackpropParts
 from ..errors import ConfigError, quoted
 from ..generation.parts import GenerationParts
 from ..kernels import fuse
-from ..model import parts as model_parts
 from ..model.attention import single_head_attention
-from ..model.parts import Function, ModelParts
+from ..model.parts import ModelParts
 from ..model.transformer import count_parameters
+from ..seam import Function, Record
 from ..text import batches, bpe
 from ..weights import convert_gpt2_weights
 from .accumulation import accumulate_gradients
+from .by_hand import adamw_step_by_hand, clip_gradients_by_hand
 from .clipping import clip_gradients
 from .config import TrainConfig
 from .flat_optimizer import fused_optimizer_step
@@ -36,7 +39,7 @@ from .train_step import train_step
 
 
 @dataclass(frozen=True)
-class TrainingParts(model_parts.Record):
+class TrainingParts(Record):
     """The parts that training calls; the defaults are those of this chapter."""
 
     next_token_windows: Function = batches.next_token_windows
@@ -57,7 +60,7 @@ class TrainingParts(model_parts.Record):
 
 
 @dataclass(frozen=True)
-class Parts(ModelParts, GenerationParts, TrainingParts):
+class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
     """Every part of the library in one record: what `Transformer`, `train` and `generate` take as `parts=`.
 
     `Parts(softmax=mine)` swaps one part; `Parts.from_folder("my_llm")` takes all that a folder holds.
@@ -90,6 +93,17 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
             return fast
         return fast.with_functions(optimizer_step=fused_optimizer_step)
 
+    def by_hand(self) -> Parts:
+        """The record for gradients by hand: NumPy's optimizer, and no own torch part that training would not call."""
+        library = {name: function for name, function in self.defaults().items() if name in TORCH_ALONE}
+        own_numpy = {"adamw_step": adamw_step_by_hand, "clip_gradients": clip_gradients_by_hand}
+        numpy = {name: function for name, function in own_numpy.items() if name not in self.own}
+        return fuse(self.with_functions(**library, **numpy))
+
+    def for_training(self, kind: Literal["fast", "plain", "numpy"]) -> Parts:
+        """The record that `training.parts` asks for."""
+        return {"fast": self.fused, "plain": lambda: self, "numpy": self.by_hand}[kind]()
+
     def not_used(self, config: TrainConfig) -> set[str]:
         """The own parts for which this config has no place."""
         return {name for name in self.own if not _has_place(name, config)} | set(self.elsewhere)
@@ -112,11 +126,14 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
         if problems:
             keys = "; ".join(problems)
             raise ConfigError(
-                f"own parts contradict the config: {keys}",
+                f"parts and config contradict each other: {keys}",
                 fix="change the settings named, or leave that part to the library",
                 code="PARTS",
             )
 
+
+# The parts with which torch computes a loss and its gradients: with gradients by hand, no run calls them.
+TORCH_ALONE = {*ModelParts.names(), "cross_entropy", "head_loss", "train_step"} - {"init_gpt"}
 
 # The library's parts that no run calls, but that a learner's folder may hold; the others are fields of Parts.
 ELSEWHERE: dict[str, Function] = {
@@ -161,11 +178,15 @@ def _has_place(name: str, config: TrainConfig) -> bool:
         "top_p_filter": False,
         "min_p_filter": False,
     }
+    if training.parts == "numpy" and name in TORCH_ALONE:
+        return False
+    if training.parts != "numpy" and name in BackpropParts.names():
+        return False
     return places.get(name, True)
 
 
 def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
-    """Each setting that an own composite part cannot follow, as PARTS fixes what that part does."""
+    """Each setting that a composite part cannot follow, as PARTS fixes what that part does."""
     model, training = config.model, config.training
     wanted: dict[str, list[tuple[str, object, object]]] = {
         "multi_head_attention": [
@@ -195,6 +216,9 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
     }
     wanted["transformer_block"] += wanted["multi_head_attention"]
     wanted["gpt_forward"] += wanted["transformer_block"]
+    if training.parts == "numpy":
+        yield from _beyond_numpy(config, wanted["gpt_forward"])
+        return
     for name in wanted.keys() & parts.own:
         for key, value, needed in wanted[name]:
             if value != needed:
@@ -209,3 +233,20 @@ def _contradictions(parts: Parts, config: TrainConfig) -> Iterator[str]:
             and "dropout" not in inspect.signature(parts.chosen[name]).parameters
         ):
             yield f"own {name} takes no dropout: it needs model.dropout = 0, not {model.dropout}"
+
+
+def _beyond_numpy(config: TrainConfig, of_gpt: list[tuple[str, object, object]]) -> Iterator[str]:
+    """Each setting that gradients by hand have no place for: what `backprop` describes is GPT-2 in NumPy."""
+    model, training = config.model, config.training
+    wanted = [
+        *of_gpt,
+        ("model.position", model.position, "learned"),
+        ("model.dropout", model.dropout, 0.0),
+        ("training.optimizer", training.optimizer, "adamw"),
+        ("training.precision", training.precision, "float32"),
+        ("training.compile", training.compile, False),
+        ("training.device", "cpu" if training.device == "auto" else training.device, "cpu"),
+    ]
+    for key, value, needed in wanted:
+        if value != needed:
+            yield f"training.parts = 'numpy' needs {key} = {needed!r}, not {value!r}"

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from .. import files
 from ..errors import ConfigError, GroundupError, quoted
-from ..model.parts import BOUND_AS, Function
+from ..seam import BOUND_AS, Function
 
 MAX_SOURCE_BYTES = 4 << 20
 NEARLY = 0.85  # how alike two names are that are probably meant to be one

@@ -69,7 +69,8 @@ def train(
     """
     config, parts = config or TrainConfig(), parts or Parts()
     parts.check(config)
-    device = choose_device(config.training.device)
+    # NumPy computes on the CPU alone: there, "auto" has nothing to choose from.
+    device = choose_device("cpu" if config.training.parts == "numpy" else config.training.device)
     if device.type == "cpu":
         require_memory(config)
     report.phase("data")

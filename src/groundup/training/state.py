@@ -69,7 +69,7 @@ def new_state(config: TrainConfig, parts: Parts, device: torch.device) -> TrainS
     """The state before the first step: first weights drawn from the seed, an optimizer that remembers nothing."""
     training = config.training
     is_own = bool(parts.own)
-    parts = parts.fused() if training.parts == "fast" else parts
+    parts = parts.for_training(training.parts)
     model = Transformer(config.model, parts).init_weights(derived_generator("init", training.seed)).to(device)
     n_cores = 1 if is_own else cores_side_by_side(config, model)  # own functions may not bear two threads at once
     if n_cores > 1:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ..errors import DivergedError
 from ..randomness import derived_generator
+from .by_hand import mean_loss_by_hand
 from .loss import IGNORED
 from .precision import autocast
 from .side_by_side import one_core
@@ -90,6 +91,9 @@ def take_library_step(
 def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
     """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar."""
     model, config = state.model, state.config
+    if config.training.parts == "numpy":
+        sizes = (config.model.n_layers, config.model.n_heads)
+        return mean_loss_by_hand(state.parts.gpt_backward, state.params, inputs, targets, *sizes)
     generator = dropout_generator(state, inputs.device, number)
     with autocast(config.training.precision, inputs.device.type):
         if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss

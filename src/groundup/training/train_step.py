@@ -2,7 +2,7 @@
 
 The trainer takes the same steps through joints that can be fused; this is the form in which they are all in sight.
 
-Read next: `parts.py`.
+Read next: `by_hand.py`, the same step with gradients that no autograd has found.
 """
 
 from __future__ import annotations
