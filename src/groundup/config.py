@@ -200,6 +200,8 @@ def convert(value: object, hint: object) -> tuple[object, str]:
         return (float(value), "") if is_finite else (value, "use a finite number")
     if hint is int and isinstance(value, float) and value.is_integer():  # 1e4 is how people write ten thousand
         return int(value), ""
+    if type(value) is str and not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        return value, "use a name or text that is UTF-8: a config file can hold no other"
     wanted = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
     right = type(value) is hint
     return value, "" if right else f"use {wanted.get(typing.cast(type, hint), str(hint))}"
@@ -241,7 +243,7 @@ def quoted_choices(name: str, choices: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    return quoted(json.dumps(value, ensure_ascii=False, default=str))
+    return quoted(json.dumps(value, ensure_ascii=False, default=str))  # a lone surrogate is shown by its number
 
 
 def as_tables(config: object) -> dict[str, Table]:

@@ -70,6 +70,7 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
     """
 
     lent: frozenset[str] = frozenset()  # stubs in the folder, for which the library's own stands in
+    folder: str = ""  # where they were read from
     source_sha256: str = ""  # of the folder's own functions, so that a run can say whose they were
     elsewhere: frozenset[str] = field(default=frozenset(), repr=False)  # own parts that no run calls (count_pairs, …)
 
@@ -82,6 +83,7 @@ class Parts(ModelParts, GenerationParts, TrainingParts):
         return cls(
             **own,
             lent=frozenset(found.stubs),
+            folder=str(folder),
             source_sha256=found.sha256,
             elsewhere=frozenset(found.functions) - fields,
         )

@@ -97,7 +97,7 @@ def save_checkpoint(
         _refuse_nonfinite(name, group, step)
     n_bytes = len(state_text) + sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
     temporary, target = folder / f".tmp-{step:012d}-{secrets.token_hex(4)}", folder / step_name(step)
-    with files.storage_errors(folder):
+    with files.storage_errors(folder, needed=n_bytes):
         files.require_space(folder, n_bytes + n_bytes // 10 + SPARE_BYTES)
         try:
             files.make_folder(temporary)
