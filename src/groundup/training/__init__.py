@@ -2,7 +2,7 @@
 
 In reading order: `config` (everything that decides a run), `loss`, `schedule`, `clipping`, `accumulation`, `precision`,
 `optimizers` and `flat_optimizer`, `train_step` (the book's), `parts` (all parts in one record), `data`, `state`,
-`step`, `run_directory`, `metrics`, `signals`, `loop`, `curve`, and `run`, where it all comes together.
+`step`, `diagnose`, `run_directory`, `metrics`, `signals`, `loop`, `curve`, and `run`, where it all comes together.
 """
 
 from .config import TrainConfig, load_config, preset_names

@@ -8,6 +8,7 @@ Read next: `run.py`, which prepares a run, starts the loop and ends it well.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ from ..weights.checkpoint import prune, save_checkpoint
 from .clipping import global_norm
 from .config import CALIBRATION_STEPS
 from .data import count_bytes
+from .diagnose import diagnose
 from .metrics import MetricsLog
 from .run_directory import RunDirectory
 from .schedule import constant_learning_rate, linear_learning_rate
@@ -133,12 +135,30 @@ class Loop:
             return take_step(state, inputs, targets, lr, self.stop.check)
         except DivergedError as error:
             if error.code == "NUM_SCALE" or not may_skip(state):
-                raise
+                raise self.explained(error, inputs, targets) from error
             state.skipped = [step for step in state.skipped if step > state.step - 1000] + [state.step]
             self.report.warn(f"step {state.step + 1} left out: {error.what}")
             for parameter in state.model.parameters():
                 parameter.grad = None
             return None
+
+    def explained(self, error: DivergedError, inputs: Tensor, targets: Tensor) -> DivergedError:
+        """The error with what went bad first; everything that was seen goes into the run's debug folder."""
+        self.doing = f"looking for what went wrong in step {self.state.step + 1}"
+        try:
+            found = diagnose(self.state, inputs, targets)
+        except (RuntimeError, MemoryError, GroundupError) as failure:  # the finding is a help: the error is the news
+            self.report.warn(f"what went wrong first could not be found: {failure}")
+            return error
+        name = f"debug/nonfinite-{self.state.step + 1:012d}.json"
+        facts = {"step": self.state.step + 1, "error": error.as_json(), **dataclasses.asdict(found)}
+        self.run_directory.keep(name, json.dumps(facts, indent=1) + "\n")
+        return DivergedError(
+            f"{error.what}: {found.sentence()}",
+            where=f"{error.where}, {found.where()}; see {self.run_directory.path / name}",
+            fix=error.fix,
+            code=error.code,
+        )
 
     def plan(self) -> None:
         """Turn the time budget into a number of steps, once and for all, and write it into the run's config."""
@@ -159,6 +179,8 @@ class Loop:
         self.report.phase("evaluation")
         self.doing = f"measuring the held-out text after step {state.step}"
         value = held_out_bits(state, self.held_out, self.tokenizer, self.stop.check)
+        if not math.isfinite(value):
+            self.report.warn(f"the loss on the held-out text is {value} after step {state.step}")
         state.measured = state.step
         self.metrics.complete(val_bits_per_byte=value)
         self.latest["val_bits_per_byte"] = value

@@ -7,7 +7,7 @@
 
 Numbers that are no longer finite are noticed before any weight changes, so that a bad step costs nothing but itself.
 
-Read next: `loop.py`.
+Read next: `diagnose.py`.
 """
 
 from __future__ import annotations
@@ -80,14 +80,16 @@ def take_step(
     return StepReport(loss, grad_norm, n_tokens)
 
 
-def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
-    """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar."""
+def mean_loss(
+    state: TrainState, inputs: Tensor, targets: Tensor, number: int, record: dict[str, Tensor] | None = None
+) -> Tensor:
+    """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar. record: see Transformer."""
     model, config = state.model, state.config
     generator = dropout_generator(state, inputs.device, number)
     with autocast(config.training.precision, inputs.device.type):
         if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss
-            return state.parts.cross_entropy(model(inputs, generator=generator), targets)
-        hidden = model.hidden(inputs, generator=generator)  # (B, T, C)
+            return state.parts.cross_entropy(model(inputs, record=record, generator=generator), targets)
+        hidden = model.hidden(inputs, record=record, generator=generator)  # (B, T, C)
         return state.parts.head_loss(hidden, model.output_weight, targets, config.model.logit_soft_cap)
 
 
