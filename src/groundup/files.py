@@ -15,6 +15,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -27,6 +28,7 @@ from .errors import StorageError
 # Not every system has these flags, and one that lacks a flag does not need it.
 BINARY = getattr(os, "O_BINARY", 0)
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+TEMPORARY_NAME = re.compile(r"\.tmp-.+-[0-9a-f]{8}")
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would block the open for ever
 
 
@@ -87,6 +89,14 @@ def write_text(path: Path, text: str) -> None:
             rename(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def discard_temporary(folder: Path) -> None:
+    """Delete the files that a kill in the middle of `write_text` has left. Only for whoever holds the folder's lock."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if TEMPORARY_NAME.fullmatch(path.name) and path.is_file():
+            with contextlib.suppress(OSError):  # what cannot be deleted now is left for the next start
+                path.unlink()
 
 
 def append(path: Path, text: str) -> None:

@@ -29,8 +29,9 @@ from groundup.training import load_config, train
 class Log(Report):
     """Writes each piece of news to a file with one call of the system."""
 
-    def __init__(self, path: str) -> None:
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    def __init__(self, job: dict[str, Any]) -> None:
+        self.job = job
+        self.descriptor = os.open(job["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def say(self, word: str, what: object = "") -> None:
         os.write(self.descriptor, f"{word} {what}\n".encode())
@@ -56,7 +57,7 @@ class Log(Report):
 
 def child(job: dict[str, Any]) -> int:
     """Train, and say how it ended."""
-    log = Log(job["log"])
+    log = Log(job)
     if job.get("hook"):
         module, _, name = job["hook"].partition(":")
         getattr(importlib.import_module(module), name)(log)

@@ -132,13 +132,16 @@ def copy_run(source: Path, target: Path, keep: Sequence[int]) -> Path:
 
 
 class ForkServer:
-    """Starts children that have everything imported. Use it in a `with` block."""
+    """Starts children that have everything imported. Use it in a `with` block. prefix: a command to be started by."""
+
+    def __init__(self, prefix: Sequence[str] = ()) -> None:
+        self.prefix = prefix
 
     def __enter__(self) -> ForkServer:
         here = Path(__file__).parent
         paths = [str(here.parent), str(Path(sys.modules["groundup"].__file__ or "").parent.parent)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, str(here / "fork_server.py")]
+        command = [*self.prefix, sys.executable, str(here / "fork_server.py")]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
         )

@@ -67,6 +67,8 @@ class RunDirectory:
         with contextlib.suppress(OSError):  # the text is only for the message of whoever comes second
             os.ftruncate(self._lock, 0)
             os.write(self._lock, f"pid {os.getpid()} on {platform.node()} since {time.strftime('%F %T')}\n".encode())
+        for folder in (self.path, self.path / "samples", self.path / "tokenizer"):
+            files.discard_temporary(folder)
         self.was_there = self.exists
         return self
 
