@@ -173,7 +173,7 @@ def require_writable(folder: Path) -> None:
     probe = place / f".tmp-probe-{secrets.token_hex(4)}"
     with storage_errors(folder):
         HashedFile(probe).close()  # asking for permissions would not do: nobody is refused to root but by the disk
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # a run that has just begun there takes it for a leftover
 
 
 def open_regular(path: Path, *, follow_links: bool = True) -> FileIO:

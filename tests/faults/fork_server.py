@@ -78,11 +78,11 @@ def child(job: dict[str, Any]) -> int:
 
 
 def serve() -> None:
-    """Fork, tell the process ids, wait, tell the statuses; until there are no more jobs."""
+    """Fork, tell the process ids, wait when told to, tell the statuses; until there are no more jobs."""
     torch.set_num_threads(1)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     answer("ready")
-    for line in sys.stdin:
+    while line := sys.stdin.readline():
         pids = []
         for job in json.loads(line):
             pid = os.fork()
@@ -92,6 +92,7 @@ def serve() -> None:
                 os._exit(child(job))
             pids.append(pid)
         answer(pids)
+        sys.stdin.readline()  # until it is waited for, an ended child keeps its process id: a kill hits no stranger
         statuses = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         answer(statuses)
 

@@ -169,6 +169,9 @@ class ForkServer:
 
     def wait(self) -> list[int]:
         """The exit statuses of the children, as subprocess gives them: minus the signal for a killed one."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("wait\n")
+        self.process.stdin.flush()
         return self._answer()
 
     def run(self, *jobs: Mapping[str, object]) -> list[int]:

@@ -251,7 +251,7 @@ def test_r3_two_early_ctrl_cs_end_the_command_with_130(tiny: Tiny, tmp_path: Pat
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # Behind a shell's "&" Ctrl-C is switched off, and stays so.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    child = subprocess.Popen(words, env=command_environment(), preexec_fn=heed, **pipes)
+    child = subprocess.Popen(words, env=command_environment(), preexec_fn=heed, **pipes)  # noqa: PLW1509
     wait_until(lambda: catches(child.pid, signal.SIGTERM))
     for _ in range(2):
         child.send_signal(signal.SIGINT)
