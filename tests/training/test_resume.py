@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.harness import Heard, Parts, Tiny, status
+import torch
+from faults.harness import Heard, Parts, Tiny, checkpoint, status
 from own_parts import RIGHT
 
 from groundup.errors import CheckpointError, ConfigError, Interrupted
 from groundup.report import Report
 from groundup.training import load_config, train
 from groundup.training.metrics import read_metrics
+from groundup.weights.checkpoint import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +171,14 @@ def test_the_skip_of_an_own_train_step_puts_its_weights_back(tiny: Tiny, tmp_pat
         return answer | {"loss": float("nan")} if len(calls) == 2 else answer
 
     calls: list[int] = []
-    tiny.run(tmp_path / "run", "training.skip_nonfinite=1", steps=3, parts=Parts(train_step=train_step))
-    from groundup.weights.checkpoint import load_checkpoint
-
-    first, second = (load_checkpoint(tmp_path / "run" / "checkpoints" / f"step-{s:012d}") for s in (2, 3))
-    assert first.step == 2 and second.step == 3
+    settings = ("training.skip_nonfinite=1", "checkpoint.keep=10")
+    tiny.run(tmp_path / "run", *settings, steps=3, parts=Parts(train_step=train_step))
+    saved = [load_checkpoint(checkpoint(tmp_path / "run", step)) for step in (1, 2, 3)]
+    for kind in ("model", "optimizer"):
+        first, skipped, third = (getattr(one, kind) for one in saved)
+        assert first.keys() == skipped.keys() and len(first) > 0
+        assert all(torch.equal(first[name], skipped[name]) for name in first)
+        assert not all(torch.equal(first[name], third[name]) for name in first)
     assert [row["step"] for row in read_metrics(tmp_path / "run" / "metrics.jsonl")] == [1, 3]
 
 

@@ -122,7 +122,7 @@ def restore(state: TrainState, checkpoint: Checkpoint) -> None:
     # training.steps may have been raised since, so that a finished run can go on; a budget's number of steps is kept.
     state.total_steps = state.config.training.steps or numbers["total_steps"]
     state.loss_scale = LossScale(**numbers["loss_scale"])
-    state.measured = int(numbers["measured"])
+    state.measured = int(numbers.get("measured", state.step))
     state.best, state.skipped = dict(numbers["best"]), list(numbers["skipped"])
 
 
