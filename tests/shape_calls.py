@@ -46,7 +46,20 @@ from groundup.model.feedforward import FeedForward, feed_forward, mlp, swiglu
 from groundup.model.linear import linear
 from groundup.model.norm import Norm, layer_norm, residual_norm, rms_norm
 from groundup.text import Tokenizer, batches
-from groundup.training import clipping, flat_optimizer, load_config, loop, loss, optimizers, precision, step, train
+from groundup.training import (
+    Parts,
+    clipping,
+    diagnose,
+    flat_optimizer,
+    load_config,
+    loop,
+    loss,
+    optimizers,
+    precision,
+    step,
+    train,
+)
+from groundup.training.state import new_state
 from groundup.training.train_step import train_step
 from groundup.weights import gpt2, huggingface
 
@@ -375,6 +388,13 @@ def train_two_steps() -> None:
         train(load_config("first-gpt", settings), run_dir=Path(folder) / "run")
 
 
+def look_into_a_step() -> object:
+    small = ["vocab_size=300", "context_length=16", "n_layers=1", "d_model=24", "n_heads=2"]
+    settings = [*(f"model.{setting}" for setting in small), "training.steps=2", "training.batch_size=2"]
+    state = new_state(load_config("first-gpt", settings), Parts(), torch.device("cpu"))
+    return diagnose.diagnose(state, torch.arange(32).view(2, 16), torch.arange(1, 33).view(2, 16))
+
+
 def book_step() -> object:
     p = {name: value.requires_grad_() for name, value in book_weights().items()}
 
@@ -393,6 +413,7 @@ TRAINING = [
     Call(lambda: flat("adamw", 1), flat_optimizer.FlatOptimizer, flat_optimizer.Segment),
     Call(lambda: list(flat("muon", 2).segments[0].stacks()), flat_optimizer.Segment.stacks, m=3, n=4),
     Call(book_step, train_step),
+    Call(look_into_a_step, diagnose.run_again),
     Call(
         train_two_steps,
         *(loop.Loop.learn, loop.held_out_bits, step.take_library_step, step.mean_loss),

@@ -117,6 +117,7 @@ reads in this order never meets anything unexplained.
     training.memory             whether a run fits
     training.state              all that a resume needs
     training.step               one step
+    training.diagnose           where a number first went bad
     training.run_directory      a run's folder
     training.metrics            a line for each step
     training.signals            stopping when asked

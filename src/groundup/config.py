@@ -257,7 +257,7 @@ def quoted_choices(name: str, choices: Sequence[str]) -> str:
 
 
 def _shown(value: object) -> str:
-    return quoted(json.dumps(value, ensure_ascii=False, default=str))
+    return quoted(json.dumps(value, ensure_ascii=False, default=str))  # a lone surrogate is shown by its number
 
 
 def as_tables(config: object) -> dict[str, Table]:

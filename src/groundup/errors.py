@@ -115,6 +115,24 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python, the CPU's allocator or the GPU's had no more."""
+    texts = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
+    )
+
+
+def out_of_memory(error: BaseException, doing: str = "") -> GroundupError:
+    """The error for memory that ran out, with what was being done."""
+    return GroundupError(
+        "there is not enough memory" + (f" ({doing})" if doing else ""),
+        where=quoted(next(iter(str(error).splitlines()), "") or type(error).__name__),
+        fix="use a smaller training.micro_batch_size, model.context_length or model, or a machine with more memory",
+        code="MEM",
+    )
+
+
 def quoted(text: str, limit: int = 200) -> str:
     """User input inside a message: control characters escaped, at most `limit` characters."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -27,6 +28,7 @@ from .errors import StorageError
 # Not every system has these flags, and one that lacks a flag does not need it.
 BINARY = getattr(os, "O_BINARY", 0)
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+TEMPORARY_NAME = re.compile(r"\.tmp-.+-[0-9a-f]{8}")
 NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # a pipe without a writer would block the open for ever
 
 
@@ -74,16 +76,43 @@ def create(path: Path) -> Generator[HashedFile, None, None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8) in one step; a reader sees the old file or the new one."""
+    """Replace `path` by `text` (UTF-8) in one step; a reader sees the old file or the new one.
+
+    A file name that is no UTF-8 reaches Python as lone surrogates, which UTF-8 has no bytes for: they are escaped.
+    """
     temporary = path.with_name(f".tmp-{path.name}-{secrets.token_hex(4)}")
     with storage_errors(path):
         make_folder(path.parent)
         try:
             with create(temporary) as file:
-                file.write(text.encode("utf-8"))
+                file.write(text.encode("utf-8", "backslashreplace"))
             rename(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def discard_temporary(folder: Path) -> None:
+    """Delete the files that a kill in the middle of `write_text` has left. Only for whoever holds the folder's lock."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if TEMPORARY_NAME.fullmatch(path.name) and path.is_file():
+            with contextlib.suppress(OSError):  # what cannot be deleted now is left for the next start
+                path.unlink()
+
+
+def append(path: Path, text: str) -> None:
+    """Add `text` to the end of a file: all of it, or nothing and an OSError. For logs: nobody waits for the disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | BINARY | NO_WAIT, 0o644)
+    try:
+        _require_regular(descriptor, path)
+        n_bytes, view = os.fstat(descriptor).st_size, memoryview(text.encode("utf-8", "backslashreplace"))
+        try:
+            while view:
+                view = view[os.write(descriptor, view) :]
+        except OSError:
+            os.ftruncate(descriptor, n_bytes)  # half a line would spoil the next one too
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -138,13 +167,40 @@ def require_space(folder: Path, n_bytes: int) -> None:
         )
 
 
+def require_writable(folder: Path) -> None:
+    """Raise StorageError (READ_ONLY) where `folder`, or what will hold it, takes no new file. Leaves nothing behind."""
+    place = nearest_folder(folder)
+    probe = place / f".tmp-probe-{secrets.token_hex(4)}"
+    with storage_errors(folder):
+        HashedFile(probe).close()  # asking for permissions would not do: nobody is refused to root but by the disk
+        probe.unlink(missing_ok=True)  # a run that has just begun there takes it for a leftover
+
+
 def open_regular(path: Path, *, follow_links: bool = True) -> FileIO:
     """Open an ordinary file to read. Raises OSError, with ELOOP for a folder, a device, a pipe or a refused link."""
     descriptor = os.open(path, os.O_RDONLY | BINARY | NO_WAIT | (0 if follow_links else NO_LINK))
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return FileIO(descriptor)
-    os.close(descriptor)
-    raise OSError(errno.ELOOP, "this is no ordinary file", str(path))
+    try:
+        _require_regular(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return FileIO(descriptor)
+
+
+def open_to_lock(path: Path) -> int:
+    """A descriptor of an ordinary file, made where there is none, for a lock. OSError as by open_regular."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | BINARY | NO_WAIT, 0o644)
+    try:
+        _require_regular(descriptor, path)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _require_regular(descriptor: int, path: Path) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.ELOOP, "this is no ordinary file", str(path))
 
 
 def read_whole(file: FileIO, n_bytes: int) -> bytearray:
@@ -174,20 +230,24 @@ def lock_file(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Generator[None, None, None]:
-    """Turn what the operating system says about a disk into a StorageError that says what to do."""
+def storage_errors(path: Path, needed: int = 0) -> Generator[None, None, None]:
+    """Turn what the operating system says about a disk into a StorageError that says what to do.
+
+    needed: how many bytes were to be written, where that is known.
+    """
     try:
         yield
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, needed) from error
 
 
-def storage_error(error: OSError, path: Path) -> StorageError:
+def storage_error(error: OSError, path: Path, needed: int = 0) -> StorageError:
     """The StorageError for one OSError at `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(nearest_folder(path)).free
+        wanted = f"{needed:,} bytes are needed, " if needed else ""
         return StorageError(
-            f"the disk is full: {free:,} bytes are free",
+            f"the disk is full: {wanted}{free:,} bytes are free",
             where=str(path),
             fix="free some space, or name another place with --run-dir",
             code="DISK_FULL",
@@ -208,6 +268,18 @@ def storage_error(error: OSError, path: Path) -> StorageError:
             fix="name another folder",
             code="PATH_KIND",
             status=2,
+        )
+    if error.errno in (errno.EISDIR, errno.ELOOP):
+        return StorageError(
+            "this is no ordinary file",
+            where=str(path),
+            fix="move it away, or name another folder",
+            code="PATH_KIND",
+            status=2,
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError(
+            "the name is too long", where=str(path), fix="use a shorter one", code="PATH_NAME", status=2
         )
     return StorageError(f"the disk failed: {error.strerror}", where=str(path), fix="check the disk", code="DISK_FAILED")
 

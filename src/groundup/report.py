@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from .errors import GroundupError
+
 
 class Report:
     """A listener that ignores everything: override what you want to hear."""
@@ -39,6 +41,9 @@ class Report:
 
     def saved(self, step: int, path: Path) -> None:
         """A checkpoint is on the disk."""
+
+    def cut_short(self, error: GroundupError) -> None:
+        """The process ends at once, without a way back: the last chance to say so. May be called at any moment."""
 
     def note(self, text: str) -> None:
         """Something worth knowing that is no error."""

@@ -108,3 +108,16 @@ def test_the_module_has_the_parameters_of_its_kind(settings: dict[str, object], 
     norm = Norm(small_config(**settings), ModelParts())
     assert {name for name, _ in norm.named_parameters()} == names
     assert norm.eps == eps
+
+
+@pytest.mark.parametrize("norm", [layer_norm, rms_norm])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_narrow_features_and_wide_weights_give_narrow_features_rounded_once(norm, dtype: torch.dtype) -> None:
+    x = (3 + 5 * random_tensor(4, 64)).to(dtype)
+    weight = random_tensor(64, seed=1)
+    expected = norm(x.double(), weight.double())
+    found = norm(x, weight)
+    assert found.dtype == dtype
+    # One rounding of the result, and for rms_norm one more before the scale.
+    tolerance = torch.finfo(dtype).eps * (0.6 if norm is layer_norm else 1.2)
+    torch.testing.assert_close(found.double(), expected, rtol=tolerance, atol=1e-6)

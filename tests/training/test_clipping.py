@@ -76,3 +76,28 @@ def test_a_parameters_own_gradient_can_be_clipped() -> None:
     (parameter * torch.tensor([3.0, 0.0, 4.0])).sum().backward()
     assert clip_gradients([parameter.grad], 1.0) == 5.0
     torch.testing.assert_close(parameter.grad, torch.tensor([0.6, 0.0, 0.8]))
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-22, 1e-16, 1e16, 1e20, 1e30, 1e38])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_numbers_whose_squares_overflow_or_vanish_have_the_norm_of_float64(size: float, dtype: torch.dtype) -> None:
+    grads = [(random_tensor(4, 3, seed=1).sign() * size).to(dtype), torch.tensor([-size / 2], dtype=dtype)]
+    wide = [grad.double() for grad in grads]
+    expected = torch.linalg.vector_norm(torch.cat([grad.reshape(-1) for grad in wide])).item()
+    assert global_norm(grads) == pytest.approx(expected, rel=1e-6)
+    limit = expected / 3
+    assert clip_gradients(grads, limit) == pytest.approx(expected, rel=1e-6)
+    for grad, before in zip(grads, wide, strict=True):
+        torch.testing.assert_close(grad.double(), before / 3, rtol=1e-2 if dtype == torch.bfloat16 else 1e-6, atol=0)
+
+
+def test_a_gradient_of_any_size_is_brought_to_the_limit() -> None:
+    grads = [torch.tensor([3e38, -3e38, 1.0])]
+    assert clip_gradients(grads, 1.0) == pytest.approx(3e38 * 2**0.5, rel=1e-6)
+    assert grads[0].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5), 0.0], rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_bad_number_beside_huge_ones_is_not_passed_over(bad: float) -> None:
+    for grads in ([torch.tensor([1e30]), torch.tensor([bad])], [torch.tensor([bad]), torch.tensor([1e30])]):
+        assert not math.isfinite(clip_gradients(grads, 1.0))

@@ -148,3 +148,23 @@ def test_nothing_to_evaluate_is_a_loss_of_zero() -> None:
     ignored = (random_ids(2, 3, vocab_size=7), torch.full((2, 3), -100))
     for batches in ([], [ignored]):
         assert evaluate_loss(bigrams, {"table": random_tensor(7, 7)}, batches) == 0.0
+
+
+def test_an_ignored_row_of_minus_infinity_costs_nothing_and_harms_no_gradient() -> None:
+    logits = random_tensor(3, 5)
+    logits[1] = -math.inf
+    logits.requires_grad_()
+    targets = torch.tensor([4, -100, 0])
+    loss = cross_entropy(logits, targets)
+    loss.backward()
+    counted = logits.detach()[[0, 2]].double().requires_grad_()
+    expected = functional.cross_entropy(counted, targets[[0, 2]])
+    expected.backward()
+    assert logits.grad is not None and counted.grad is not None
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
+    torch.testing.assert_close(logits.grad[[0, 2]].double(), counted.grad, rtol=1e-6, atol=1e-7)
+    assert logits.grad[1].tolist() == [0.0] * 5
+
+
+def test_a_row_of_minus_infinity_that_counts_is_no_number() -> None:
+    assert not math.isfinite(cross_entropy(torch.full((1, 3), -math.inf), torch.tensor([0])).item())

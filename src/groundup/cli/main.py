@@ -10,21 +10,25 @@ here alone they become words and a status.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import importlib
+import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 
 import click
 
 from .. import __version__
-from ..errors import COULD_NOT, INTERRUPTED, ConfigError, GroundupError, quoted
+from ..errors import COULD_NOT, INTERRUPTED, ConfigError, GroundupError, is_out_of_memory, out_of_memory, quoted
 from .groups import Group
 from .language import choose_language, taken_from, translated, use_language
 from .terminal import fall_silent, indented, open_streams, say_json, say_last, styled, visible, width
@@ -90,8 +94,11 @@ def main(words: Sequence[str] | None = None) -> int:
     if words is None:
         speak_utf8()
     open_streams()
+    given = list(sys.argv[1:] if words is None else words)
+    leaving = Leaving(as_json="--json" in given)
+    leaving.catch()
     try:
-        status = answer(list(sys.argv[1:] if words is None else words))
+        status = answer(given)
         sys.stdout.flush()
         return status
     except BrokenPipeError:
@@ -102,6 +109,10 @@ def main(words: Sequence[str] | None = None) -> int:
         told = as_told(error, Session())
         tell(told, as_json=False)
         return told.status
+    finally:
+        leaving.told = True
+        if words is not None:  # called by a program that goes on; a process of ours ends now, as the signal says
+            leaving.put_back()
 
 
 def speak_utf8() -> None:
@@ -114,6 +125,47 @@ def speak_utf8() -> None:
     if sys.stdout is not None:
         os.environ.setdefault("PYTHONIOENCODING", f"{sys.stdout.encoding}:backslashreplace")
     os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+class Leaving:
+    """What a signal does where there is nothing to save: the first Ctrl-C stops the work, all others the process.
+
+    `training.signals` takes over as long as a run has something to save.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.told = False  # how the command ended: nothing more is to be said
+        self._asked = False
+        self._previous: dict[int, object] = {}
+
+    def catch(self) -> None:
+        """Take the signals over, where Python allows it and nobody (nohup) has switched them off."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in (getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")):
+            if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._note)
+
+    def put_back(self) -> None:
+        """Leave the signals as they were."""
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType] -- what signal.signal gave us
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and not self._asked and not self.told:
+            self._asked = True
+            raise KeyboardInterrupt
+        if not self.told:
+            last_words(GroundupError("stopped", code="INTERRUPTED", status=INTERRUPTED), self.as_json)
+        os._exit(INTERRUPTED)
+
+
+def last_words(error: GroundupError, as_json: bool) -> None:
+    """Tell an error past all buffers: the process ends in the next moment, maybe in the middle of a line."""
+    text = json.dumps({"error": error.as_json()}) if as_json else as_text(error)
+    with contextlib.suppress(OSError):
+        os.write(1 if as_json else 2, f"{text}\n".encode("utf-8", "backslashreplace"))
 
 
 def answer(words: list[str]) -> int:
@@ -196,12 +248,7 @@ def as_told(error: BaseException, session: Session) -> GroundupError:
         case FileNotFoundError(filename=None) if "temporary directory" in str(error):
             return no_temporary_folder(error)
         case _ if is_out_of_memory(error):
-            return GroundupError(
-                "there is not enough memory",
-                where=quoted(str(error)),
-                fix="use a smaller training.micro_batch_size, model or context, or a machine with more memory",
-                code="MEM",
-            )
+            return out_of_memory(error)
         case _:
             return own_part_error(error, session) or bug(error, session)
 
@@ -239,14 +286,6 @@ def name_of(parameter: click.Parameter) -> str:
     """An option's name with its dashes, an argument's in capitals."""
     return (
         max(parameter.opts, key=len) if isinstance(parameter, click.Option) else parameter.human_readable_name.upper()
-    )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether Python, the CPU's allocator or the GPU's had no more."""
-    texts = ("out of memory", "can't allocate memory", "not enough memory")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and any(text in str(error).lower() for text in texts)
     )
 
 

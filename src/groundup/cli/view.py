@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import os
 import statistics
 import sys
 import time
@@ -17,9 +18,10 @@ from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import GroundupError
 from ..report import Report, duration
 from ..training.curve import Row, curve_text
-from .main import Session
+from .main import Session, last_words
 from .terminal import fall_silent, indented, is_terminal, n_columns, say, styled, visible
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ MOST_ROWS = 400  # of the live curve
 
 class RunView(Report):
     """A listener that keeps what a run says about itself; how it is shown is up to those below."""
+
+    as_json = False  # whether stdout is for a program
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -81,6 +85,12 @@ class RunView(Report):
         """Remember the newest sample."""
         self.sample_text = text
 
+    def cut_short(self, error: GroundupError) -> None:
+        """The process ends now: say so, and leave the terminal with a cursor."""
+        if is_terminal(sys.stderr):
+            os.write(2, b"\x1b[?25h\n")
+        last_words(error, self.as_json)
+
     @property
     def tokens_per_s(self) -> float:
         """The typical speed of the last steps."""
@@ -128,7 +138,7 @@ class PlainView(RunView):
 
     def __init__(self, session: Session, *, err: bool = False) -> None:
         super().__init__(session)
-        self.err = err
+        self.err = self.as_json = err
         self._last_line = 0.0
 
     def say(self, text: str) -> None:

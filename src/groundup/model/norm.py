@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """Mean 0 and variance 1 over the last axis, then scale and shift.
 
-    x: (…, C), weight: (C,), bias: (C,) or None -> (…, C).
+    x: (…, C), weight: (C,), bias: (C,) or None -> (…, C), in x's dtype. Computed in float32 at least.
     """
-    mean = x.mean(dim=-1, keepdim=True)  # (…, 1)
-    centred = x - mean  # (…, C)
+    wide = x if x.dtype == torch.float64 else x.float()  # (…, C)
+    mean = wide.mean(dim=-1, keepdim=True)  # (…, 1)
+    centred = wide - mean  # (…, C)
     variance = (centred * centred).mean(dim=-1, keepdim=True)  # (…, 1) biased: divided by C, not by C - 1
     normed = centred * torch.rsqrt(variance + eps) * weight  # (…, C)
-    return normed if bias is None else normed + bias
+    return (normed if bias is None else normed + bias).to(x.dtype)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:

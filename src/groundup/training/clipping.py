@@ -16,6 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+NORMAL = (1e-15, 1e15)  # between them no square is too large or too small for float32
+
 
 @torch.no_grad()
 def clip_gradients(grads: Sequence[Tensor | None], max_norm: float) -> float:
@@ -27,8 +29,11 @@ def clip_gradients(grads: Sequence[Tensor | None], max_norm: float) -> float:
     present = [grad for grad in grads if grad is not None]
     norm = global_norm(present)
     if math.isfinite(norm) and norm > max_norm:
-        for grad in present:
-            grad.mul_(max_norm / norm)
+        factor = max_norm / norm
+        # A factor below 1e-20 may be too small a number for the gradient's dtype: take it in two halves.
+        for part in [factor] if factor > 1e-20 else [math.sqrt(factor)] * 2:
+            for grad in present:
+                grad.mul_(part)
     return norm
 
 
@@ -40,4 +45,14 @@ def global_norm(tensors: Sequence[Tensor]) -> float:
     wide = torch.float64 if any(tensor.dtype == torch.float64 for tensor in tensors) else torch.float32
     # The norm of the norms is the norm of all, and leaves one number to wait for when the tensors are on a GPU.
     norms = torch.stack([torch.linalg.vector_norm(tensor, dtype=wide) for tensor in tensors])  # (N,)
-    return torch.linalg.vector_norm(norms).item()
+    norm = torch.linalg.vector_norm(norms).item()
+    return norm if NORMAL[0] < norm < NORMAL[1] else _norm_of_extremes(tensors, wide)
+
+
+def _norm_of_extremes(tensors: Sequence[Tensor], wide: torch.dtype) -> float:
+    """The norm where squares leave the range of float32: the largest number is taken out of them first."""
+    largest = max((tensor.abs().max().to(wide).item() for tensor in tensors if tensor.numel()), default=0.0)
+    if largest == 0 or not math.isfinite(largest):  # max of a tensor with a NaN is NaN; Python's own may pass it over
+        return torch.stack([tensor.to(wide).abs().sum() for tensor in tensors]).sum().item()
+    norms = [torch.linalg.vector_norm(tensor.to(wide) / largest).item() for tensor in tensors]
+    return largest * math.hypot(*norms)

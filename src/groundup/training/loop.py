@@ -8,15 +8,17 @@ Read next: `run.py`, which prepares a run, starts the loop and ends it well.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from statistics import median
 
 import torch
 from torch import Tensor
 
-from .. import __version__, files
+from .. import __version__
 from ..errors import DivergedError, GroundupError
 from ..evaluation import bits_per_byte
 from ..generation import Sample, stream_text
@@ -28,6 +30,7 @@ from ..text.tokenizer import Tokenizer
 from ..weights.checkpoint import prune, save_checkpoint
 from .clipping import global_norm
 from .config import CALIBRATION_STEPS
+from .diagnose import diagnose
 from .metrics import MetricsLog
 from .run_directory import RunDirectory
 from .schedule import constant_learning_rate, linear_learning_rate
@@ -58,6 +61,8 @@ class Loop:
         self.metrics = MetricsLog(run.path / "metrics.jsonl", report)
         self.seconds = 0.0  # of training alone, added up over all parts of the run
         self.saved_step = -1
+        self.doing = "preparing to train"  # for whoever has to say what could not be done
+        self.latest: dict[str, float] = {}  # the newest value of everything that was logged
         self._failed_saves = 0
         self._durations: list[float] = []  # of the first steps, from which a time budget is planned
 
@@ -65,6 +70,8 @@ class Loop:
         """Train until the last step, going on from wherever the state stands."""
         state, config = self.state, self.state.config
         self.report.phase("training")
+        if state.step:
+            self.catch_up()
         while state.total_steps is None or state.step < state.total_steps:
             self.learn()
             if state.total_steps is None and state.step >= CALIBRATION_STEPS:
@@ -78,9 +85,21 @@ class Loop:
                 self.save()
             self.stop.check()
 
+    def catch_up(self) -> None:
+        """After a resume: what a stop kept from being done after the last step."""
+        state, evaluation = self.state, self.state.config.evaluation
+        if due(state, evaluation.every, times=10) and state.measured < state.step:
+            self.metrics.take_back(state.step)
+            self.evaluate()
+            if state.step == state.total_steps:
+                self.saved_step = -1  # the last checkpoint knows the last measurement
+        if due(state, evaluation.samples_every, times=5) and not self.sample_path.exists():
+            self.write_sample()
+
     def learn(self) -> None:
         """One step, and its line in metrics.jsonl."""
         state, start = self.state, time.perf_counter()
+        self.doing = f"step {state.step + 1}"
         batch = self.data.batch(state.step, state.config.training.batch_size, state.parts.next_token_windows)
         lr = rate_at(state)
         measured = state.step % RATIO_EVERY == 0
@@ -106,6 +125,7 @@ class Loop:
             row["update_ratio"] = update_ratio(before, list(state.model.parameters()))
         if state.config.training.precision == "float16":
             row["loss_scale"] = state.loss_scale.scale
+        self.latest |= row
         self.metrics.add(row)
         self.report.step(row | {"steps": state.total_steps or 0})
 
@@ -116,12 +136,30 @@ class Loop:
             return take_step(state, inputs, targets, lr, self.stop.check)
         except DivergedError as error:
             if error.code == "NUM_SCALE" or not may_skip(state):
-                raise
+                raise self.explained(error, inputs, targets) from error
             state.skipped = [step for step in state.skipped if step > state.step - 1000] + [state.step]
             self.report.warn(f"step {state.step + 1} left out: {error.what}")
             for parameter in state.model.parameters():
                 parameter.grad = None
             return None
+
+    def explained(self, error: DivergedError, inputs: Tensor, targets: Tensor) -> DivergedError:
+        """The error with what went bad first; everything that was seen goes into the run's debug folder."""
+        self.doing = f"looking for what went wrong in step {self.state.step + 1}"
+        try:
+            found = diagnose(self.state, inputs, targets)
+        except (RuntimeError, MemoryError, GroundupError) as failure:  # the finding is a help: the error is the news
+            self.report.warn(f"what went wrong first could not be found: {failure}")
+            return error
+        name = f"debug/nonfinite-{self.state.step + 1:012d}.json"
+        facts = {"step": self.state.step + 1, "error": error.as_json(), **dataclasses.asdict(found)}
+        self.run_directory.keep(name, json.dumps(facts, indent=1) + "\n")
+        return DivergedError(
+            f"{error.what}: {found.sentence()}",
+            where=f"{error.where}, {found.where()}; see {self.run_directory.path / name}",
+            fix=error.fix,
+            code=error.code,
+        )
 
     def plan(self) -> None:
         """Turn the time budget into a number of steps, once and for all, and write it into the run's config."""
@@ -132,24 +170,36 @@ class Loop:
         state.total_steps = max(state.step, state.step + round((budget - self.seconds) / a_step))
         training = dataclasses.replace(state.config.training, steps=state.total_steps)
         state.config = dataclasses.replace(state.config, training=training)
-        self.run_directory.write_config(state.config)
+        self.run_directory.keep_config(state.config)
         self.report.note(f"{budget:g} seconds are {state.total_steps:,} steps on this machine")
+        note_short_run(state, self.report)
 
     def evaluate(self) -> None:
         """Measure the held-out text, and remember whether this was the best so far."""
         state = self.state
         self.report.phase("evaluation")
+        self.doing = f"measuring the held-out text after step {state.step}"
         value = held_out_bits(state, self.held_out, self.tokenizer, self.stop.check)
+        if not math.isfinite(value):
+            self.report.warn(f"the loss on the held-out text is {value} after step {state.step}")
+        state.measured = state.step
         self.metrics.complete(val_bits_per_byte=value)
+        self.latest["val_bits_per_byte"] = value
         if value < state.best.get("val_bits_per_byte", math.inf):
             state.best = {"step": state.step, "val_bits_per_byte": value}
         self.metrics.flush()
         self.report.validation(state.step, value)
         self.report.phase("training")
 
+    @property
+    def sample_path(self) -> Path:
+        """Where a sample of the present state is kept."""
+        return self.run_directory.path / "samples" / f"step-{self.state.step:012d}.txt"
+
     def write_sample(self) -> None:
         """Let the model write, so that people see it learn to."""
         state, evaluation = self.state, self.state.config.evaluation
+        self.doing = f"writing a sample after step {state.step}"
         strategy = Sample(temperature=0.8, top_k=50, seed=state.config.training.seed)
         pieces = [evaluation.prompt]
         for piece in stream_text(
@@ -164,15 +214,16 @@ class Loop:
             self.stop.check()
             pieces.append(piece)
         text = "".join(pieces)
-        files.write_text(self.run_directory.path / "samples" / f"step-{state.step:012d}.txt", text)
+        self.run_directory.keep(f"samples/{self.sample_path.name}", text)
         self.report.sample(state.step, text)
 
-    def save(self) -> None:
-        """Save a checkpoint. A disk that is full is a warning, until the third time in a row."""
+    def save(self, last: bool = False) -> None:
+        """Save a checkpoint. A full disk is a warning, until the third time in a row or the last save of all."""
         state = self.state
         self.metrics.flush()
         if self.saved_step == state.step:
             return
+        self.doing = f"saving after step {state.step}"
         now, checkpoints = snapshot(state), self.run_directory.checkpoints
         writer = {"groundup": __version__, "torch": torch.__version__, "threads": torch.get_num_threads()}
         try:
@@ -184,10 +235,12 @@ class Loop:
             prune(checkpoints, state.config.checkpoint.keep, best)
         except GroundupError as error:
             self._failed_saves += 1
-            if error.code not in ("DISK_FULL", "READ_ONLY", "DISK_FAILED") or self._failed_saves >= 3:
+            is_saved = self.saved_step == state.step
+            hopeless = error.code not in ("DISK_FULL", "READ_ONLY", "DISK_FAILED") or self._failed_saves >= 3
+            if hopeless or (last and not is_saved):
                 raise
-            saved = "saved, but older ones were not removed" if self.saved_step == state.step else "not saved"
-            self.report.warn(f"the state after step {state.step} was {saved}: {error.what}")
+            saved = "saved, but older ones were not removed" if is_saved else "not saved"
+            self.report.warn(f"the state after step {state.step} was {saved}: {error.what} [{error.code}]")
             return
         self._failed_saves = 0
         self.run_directory.write_status("running", state.step, saved_step=state.step)
@@ -203,6 +256,13 @@ def due(state: TrainState, every: int | None, times: int) -> bool:
         return every is not None and state.step % every == 0
     every = every or math.ceil(state.total_steps / times)
     return state.step % every == 0 or state.step == state.total_steps
+
+
+def note_short_run(state: TrainState, report: Report) -> None:
+    """Say it where a run is over before its warm-up is."""
+    warmup_steps = state.config.training.warmup_steps
+    if state.total_steps is not None and state.total_steps <= warmup_steps:
+        report.note(f"{state.total_steps} steps are no more than {warmup_steps} of warm-up: the rate only rises")
 
 
 def may_skip(state: TrainState) -> bool:

@@ -38,9 +38,13 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED) 
     wide = logits if logits.dtype == torch.float64 else logits.float()  # (…, V)
     # exp() overflows above 88. Taking the largest score out of the sum changes nothing but the size of the numbers.
     largest = wide.detach().amax(dim=-1, keepdim=True)  # (…, 1)
-    log_total = (wide - largest).exp().sum(dim=-1).log() + largest.squeeze(-1)  # (…)
-
     ignored = targets == ignore_index  # (…)
+    # Scores of -inf alone leave nothing to add up, and the logarithm of nothing has no slope. Where nobody asks for the
+    # answer any other number will do, or 0 · ∞ would make the gradient of all NaN.
+    largest = largest.masked_fill(ignored.unsqueeze(-1) & largest.isneginf(), 0.0)  # (…, 1)
+    total = (wide - largest).exp().sum(dim=-1).masked_fill(ignored, 1.0)  # (…)
+    log_total = total.log() + largest.squeeze(-1)  # (…)
+
     target = targets.masked_fill(ignored, 0).unsqueeze(-1)  # (…, 1) any row will do for those: it is not counted
     losses = log_total - wide.gather(-1, target).squeeze(-1)  # (…)
     n_counted = (~ignored).sum().clamp(min=1)  # ()

@@ -67,6 +67,7 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
     """
 
     lent: frozenset[str] = frozenset()  # stubs in the folder, for which the library's own stands in
+    folder: str = ""  # where they were read from
     source_sha256: str = ""  # of the folder's own functions, so that a run can say whose they were
     elsewhere: frozenset[str] = field(default=frozenset(), repr=False)  # own parts that no run calls (count_pairs, …)
     suspects: tuple[str, ...] = field(default=(), repr=False)  # sentences about what is probably not as it was meant
@@ -81,6 +82,7 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
         return cls(
             **own,
             lent=frozenset(found.stubs),
+            folder=str(folder),
             source_sha256=found.sha256,
             elsewhere=frozenset(found.functions) - fields,
             suspects=(*nothing, *found.suspects),

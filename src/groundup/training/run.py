@@ -9,9 +9,11 @@ Read next: `curve.py`, which draws what happened.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import platform
+import shlex
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,16 @@ from pathlib import Path
 import torch
 
 from .. import __version__, files
-from ..errors import REQUEST_WRONG, ConfigError, DataError, GroundupError, Interrupted, quoted
+from ..errors import (
+    REQUEST_WRONG,
+    ConfigError,
+    DataError,
+    GroundupError,
+    Interrupted,
+    is_out_of_memory,
+    out_of_memory,
+    quoted,
+)
 from ..model.transformer import Transformer
 from ..report import SILENT, Report
 from ..text.batches import Windows
@@ -30,7 +41,7 @@ from ..weights.checkpoint import clean_leftovers, has_checkpoints, newest_checkp
 from .config import TrainConfig
 from .curve import curve_svg
 from .data import RunIds, Shards, Texts, read_data, require_enough
-from .loop import Loop
+from .loop import Loop, note_short_run
 from .memory import require_memory
 from .metrics import read_metrics
 from .parts import Parts
@@ -73,14 +84,17 @@ def train(
     device = choose_device("cpu" if config.training.parts == "numpy" else config.training.device)
     if device.type == "cpu":
         require_memory(config)
+    path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
+    files.require_writable(path)  # before the texts are read, which may take long
     report.phase("data")
     data = read_data(config.data)
-    path = Path(run_dir) if run_dir is not None else next_free(Path("runs"), name)
-    with RunDirectory(path) as run:
+    with RunDirectory(path, report) as run:
         if run.exists and not resume:
             raise ConfigError(
                 "a run is already here", where=str(path), fix="add --resume, or name another folder", code="RUN_EXISTS"
             )
+        if resume and not run.exists:
+            report.note(f"there is no run in {path} yet: a new one begins")
         loop: Loop | None = None
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
@@ -90,17 +104,19 @@ def train(
             except Interrupted:
                 raise _interrupted(run, loop) from None
             except BaseException as error:  # it goes on its way, but does not leave "running" behind
-                known = error if isinstance(error, GroundupError) else GroundupError(repr(error), code="BUG")
+                known = _known(error, loop)
                 if loop is not None and known.code == "WORKER_LOST":  # the step had not begun: the state is whole
                     loop.save()
                 if loop is None and run.is_new and (known.status == REQUEST_WRONG or isinstance(known, DataError)):
                     run.discard()  # nothing was begun: nothing stays
-                elif loop is not None or not run.exists:  # a request that was refused changes nothing about the run
+                elif loop is not None or not run.was_there:  # a request that was refused changes nothing about the run
                     run.write_status("failed", _step_of(loop), known, saved_step=loop.saved_step if loop else None)
+                if known.code == "MEM":
+                    raise known from error
                 raise
             finally:
                 if loop is not None:
-                    loop.metrics.flush()
+                    loop.metrics.close()
                     loop.data.close()
 
 
@@ -219,15 +235,20 @@ def _go_on(loop: Loop) -> None:
         restore(loop.state, newest_checkpoint(checkpoints, loop.report, run_id=loop.run_directory.run_id))
         loop.saved_step = loop.state.step
     loop.seconds = loop.metrics.cut(loop.state.step)
+    state, training = loop.state, loop.state.config.training
+    if training.steps is None and state.total_steps is not None:  # a budget that the run has turned into steps since
+        state.config = dataclasses.replace(
+            state.config, training=dataclasses.replace(training, steps=state.total_steps)
+        )
+    loop.run_directory.keep_config(state.config)
+    if state.total_steps is not None and state.step >= state.total_steps:
+        loop.report.note(f"the run was done already, after step {state.step}: raise training.steps to go on")
 
 
 def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
     """Say what is about to be trained, and with whose parts."""
     state, config, report = loop.state, loop.state.config, loop.report
-    if state.total_steps is not None and state.total_steps <= config.training.warmup_steps:
-        report.note(
-            f"{state.total_steps} steps are no more than {config.training.warmup_steps} of warm-up: the rate only rises"
-        )
+    note_short_run(state, report)
     for sentence in parts.news(config):
         report.note(sentence)
     report.started(
@@ -251,19 +272,24 @@ def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
 def _finish(loop: Loop) -> TrainResult:
     """Save and draw what came out."""
     run, state = loop.run_directory, loop.state
-    loop.save()
+    loop.save(last=True)
+    loop.doing = "drawing the curve"
     rows = read_metrics(loop.metrics.path)
-    values = [row["val_bits_per_byte"] for row in rows if "val_bits_per_byte" in row]
-    files.write_text(run.path / "loss.svg", curve_svg(rows, title=run.path.name))
-    run.write_status("done", state.step, saved_step=state.step, seconds=loop.seconds)
+    run.keep("loss.svg", curve_svg(rows, title=run.path.name))
+    lost = loop.metrics.n_lost
+    run.write_status("done", state.step, saved_step=state.step, seconds=loop.seconds, lost_log_lines=lost)
     loop.report.phase("done")
-    loss, value = rows[-1]["loss"] if rows else math.nan, values[-1] if values else math.nan
+    # What this process has seen counts more than the file, which may lack lines; a run that was done has only the file.
+    latest = {key: value for row in rows for key, value in row.items()} | loop.latest
+    loss, value = latest.get("loss", math.nan), latest.get("val_bits_per_byte", math.nan)
     return TrainResult(run.path, state.step, loss, value, loop.seconds, state.model.eval(), loop.tokenizer)
 
 
 def _interrupted(run: RunDirectory, loop: Loop | None) -> Interrupted:
     """Save the state after the last whole step, and say how to go on."""
     where = str(run.path)
+    if loop is None and run.was_there:
+        return Interrupted("stopped before it went on: nothing has changed", where=where)
     if loop is None or loop.state.step == 0:
         answer = Interrupted("stopped before the first step: nothing to save yet", where=where)
         run.write_status("interrupted", 0, answer, saved=False)
@@ -276,20 +302,37 @@ def _interrupted(run: RunDirectory, loop: Loop | None) -> Interrupted:
         run.write_status("interrupted", step, answer, saved=False)
         return answer
     saved = loop.saved_step == step
+    parts = f" --parts {shlex.quote(loop.state.parts.folder)}" if loop.state.parts.folder else ""
     answer = Interrupted(
         f"stopped after step {step}; the state is {'saved' if saved else 'not saved'}",
         where=where,
-        fix=f"go on with: groundup train --run-dir {where} --resume",
+        fix=f"go on with: groundup train --run-dir {shlex.quote(where)} --resume{parts}",
     )
     run.write_status("interrupted", step, answer, saved=saved)
     return answer
 
 
 def _give_up(run: RunDirectory, loop: Loop | None) -> None:
-    """Time is up, or the user insists: say that nothing more was saved."""
-    saved_step = loop.saved_step if loop is not None else None
-    answer = Interrupted("stopped before the state could be saved", where=str(run.path))
-    run.write_status("interrupted", _step_of(loop), answer, saved=False, saved_step=saved_step)
+    """Time is up, or the user insists: say how it stands. Called at any moment, even in the middle of a write."""
+    saved_step, step = (loop.saved_step if loop is not None else None), _step_of(loop)
+    saved = step > 0 and saved_step == step
+    what = f"stopped after step {step}; the state is saved" if saved else "stopped before the state could be saved"
+    answer = Interrupted(what, where=str(run.path))
+    report, run.report = run.report, SILENT  # whatever it shows may be half shown: it gets the one call that is meant
+    if loop is not None or not run.was_there:
+        run.write_status("interrupted", step, answer, saved=saved, saved_step=saved_step)
+    report.cut_short(answer)
+
+
+def _known(error: BaseException, loop: Loop | None) -> GroundupError:
+    """The error as status.json gives it."""
+    if isinstance(error, GroundupError):
+        return error
+    if is_out_of_memory(error):
+        return out_of_memory(
+            error, loop.doing if loop is not None else "preparing the text, the tokenizer and the model"
+        )
+    return GroundupError(repr(error), code="BUG")
 
 
 def _step_of(loop: Loop | None) -> int:
@@ -332,4 +375,5 @@ def configured_torch(config: TrainConfig) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        if config.training.deterministic:  # the call loads the compiler, which takes two seconds: only where needed
+            torch.use_deterministic_algorithms(deterministic)

@@ -12,6 +12,7 @@ that no stale lock is ever left to break by hand.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -23,11 +24,13 @@ from pathlib import Path
 
 from .. import files
 from ..config import build, read_toml, to_toml
-from ..errors import BusyError, CheckpointError, ConfigError, GroundupError
+from ..errors import BusyError, CheckpointError, ConfigError, GroundupError, StorageError
+from ..report import SILENT, Report
 from .config import TrainConfig, decisive
 
 FORMAT, VERSION = "groundup-run", 1
 ACCEPTED = "accepted-data.json"  # other data that somebody allowed a resumed run to go on with
+MAX_IDENTITY_BYTES = 1 << 20
 
 
 def next_free(base: Path, preset: str) -> Path:
@@ -45,32 +48,47 @@ def hash_of(value: object) -> str:
 class RunDirectory:
     """One run's folder, locked while it is open. Use it in a `with` block."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, report: Report = SILENT) -> None:
+        self.path, self.report = path, report
         self.checkpoints = path / "checkpoints"
         self.identity: dict[str, object] = {}
+        self.was_there = False  # whether a run had been begun here before this process came
         self._lock: int | None = None
         self._made = False  # by this process
 
     def __enter__(self) -> RunDirectory:
         self._made = not self.path.exists()
         files.make_folder(self.path)
-        with files.storage_errors(self.path):
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with files.storage_errors(self.path / "lock"):
+            self._lock = files.open_to_lock(self.path / "lock")
         try:
             files.lock_file(self._lock)
-        except BlockingIOError:
-            holder = os.pread(self._lock, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else ""
+        except OSError as error:
+            holder = lock_holder(self._lock) if isinstance(error, BlockingIOError) else None
             os.close(self._lock)
-            raise BusyError(
-                f"another process trains in this run directory ({holder or 'unknown'})",
-                where=str(self.path),
-                fix="wait for it, stop it, or name another folder with --run-dir",
-                code="RUN_LOCKED",
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, f"pid {os.getpid()} on {platform.node()} since {time.strftime('%F %T')}\n".encode())
+            raise self._not_locked(error, holder) from None
+        with contextlib.suppress(OSError):  # the text is only for the message of whoever comes second
+            os.ftruncate(self._lock, 0)
+            os.write(self._lock, f"pid {os.getpid()} on {platform.node()} since {time.strftime('%F %T')}\n".encode())
+        for folder in (self.path, self.path / "samples", self.path / "tokenizer"):
+            files.discard_temporary(folder)
+        self.was_there = self.exists
         return self
+
+    def _not_locked(self, error: OSError, holder: str | None) -> GroundupError:
+        if holder is None:
+            return StorageError(
+                f"this file system cannot lock a file: {error.strerror}",
+                where=str(self.path),
+                fix="name a folder on another disk with --run-dir",
+                code="NO_LOCK",
+            )
+        return BusyError(
+            f"another process trains in this run directory ({holder or 'unknown'})",
+            where=str(self.path),
+            fix="wait for it, stop it, or name another folder with --run-dir",
+            code="RUN_LOCKED",
+        )
 
     def __exit__(self, *_: object) -> None:
         if self._lock is not None:
@@ -92,13 +110,20 @@ class RunDirectory:
         self._lock = None
         files.discard_folder(self.path)
 
-    def write_config(self, config: TrainConfig) -> None:
-        """Replace config.toml."""
-        files.write_text(self.path / "config.toml", to_toml(config))
+    def keep(self, name: str, text: str) -> None:
+        """Write a file that the run can do without. Where the disk refuses, that is told, and the run goes on."""
+        try:
+            files.write_text(self.path / name, text)
+        except StorageError as error:
+            self.report.warn(f"{name} was not written: {error.what} [{error.code}]")
+
+    def keep_config(self, config: TrainConfig) -> None:
+        """Replace config.toml by what has been decided since: more steps, or a time budget turned into steps."""
+        self.keep("config.toml", to_toml(config))
 
     def begin(self, config: TrainConfig, facts: Mapping[str, object]) -> None:
         """Write config.toml and run.json of a new run."""
-        self.write_config(config)
+        files.write_text(self.path / "config.toml", to_toml(config))
         identity: dict[str, object] = {
             "format": FORMAT,
             "version": VERSION,
@@ -113,13 +138,16 @@ class RunDirectory:
         """Check that the run was begun with this config. Raises ConfigError RUN_CONFIG with every key that changed."""
         before = build(TrainConfig, read_toml(self.path / "config.toml"), str(self.path / "config.toml"))
         old, new = decisive(before), decisive(config)
+        if before.training.steps is not None:  # a budget of time has become steps, or was none: they are what counts
+            old["training.seconds"], new["training.seconds"] = before.training.seconds, config.training.seconds
         changed = [key for key in new if new[key] != old.get(key)]
         if changed:
             listed = "; ".join(f"{key} was {old.get(key)!r}, now {new[key]!r}" for key in changed)
             raise ConfigError(
                 f"the run was begun with another config: {listed}",
                 where=str(self.path / "config.toml"),
-                fix="leave these keys as they were, or begin a new run in another folder",
+                fix="leave these keys as they were, or begin a new run in another folder"
+                + ("; what may change is training.steps" if "training.seconds" in changed else ""),
                 code="RUN_CONFIG",
             )
 
@@ -173,11 +201,13 @@ class RunDirectory:
     def _read_identity(self) -> dict[str, object]:
         path = self.path / "run.json"
         try:
-            identity = json.loads(path.read_bytes())
+            with files.open_regular(path) as file:
+                identity = json.loads(files.read_whole(file, MAX_IDENTITY_BYTES))
             claimed = identity.pop("self")
-        except (ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            what = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is damaged"
             raise CheckpointError(
-                "run.json is damaged", where=str(path), fix="restore it from a copy", code="RUN_JSON"
+                f"run.json {what}", where=str(path), fix="restore it from a copy", code="RUN_JSON"
             ) from error
         if claimed != hash_of(identity):
             raise CheckpointError(
@@ -196,4 +226,13 @@ class RunDirectory:
         status = {"state": state, "step": step, "exit_status": exit_status, **more}
         if error is not None:
             status |= {"error": error.as_json()}
-        files.write_text(self.path / "status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
+        self.keep("status.json", json.dumps(status, indent=1, ensure_ascii=False) + "\n")
+
+
+def lock_holder(descriptor: int) -> str:
+    """What the holder of a lock says about itself. It has the lock a moment before it has written that."""
+    for _ in range(20):
+        if text := os.pread(descriptor, 200, 0).decode(errors="replace").strip() if hasattr(os, "pread") else "?":
+            return text
+        time.sleep(0.005)
+    return ""

@@ -48,7 +48,8 @@ class StopFlag:
         threading.Thread(target=self._watch, daemon=True).start()
         for name in (*STOPPING, "SIGUSR1"):
             number = getattr(signal, name, None)  # Windows has two of the four
-            if number is not None:
+            is_nohup = name == "SIGHUP" and number is not None and signal.getsignal(number) == signal.SIG_IGN
+            if number is not None and not is_nohup:
                 self._previous[number] = signal.signal(number, self._note)
         return self
 

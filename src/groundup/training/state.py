@@ -45,6 +45,7 @@ class TrainState:
     step: int = 0  # steps done
     tokens: int = 0  # targets that a step has learned from
     total_steps: int | None = None  # None until a time budget has been turned into a number of steps
+    measured: int = 0  # the last step after which the held-out text was measured
     best: dict[str, float] = field(default_factory=dict)  # step and val_bits_per_byte
     skipped: list[int] = field(default_factory=list)  # recent steps whose numbers went bad
     own: dict[str, object] = field(default_factory=dict)  # what an own train_step keeps between steps
@@ -120,6 +121,7 @@ def snapshot(state: TrainState) -> Snapshot:
         "total_steps": state.total_steps,
         "optimizer_step": state.optimizer.step,
         "loss_scale": cast("Json", dataclasses.asdict(state.loss_scale)),
+        "measured": state.measured,
         "best": cast("Json", state.best),
         "skipped": cast("Json", state.skipped),
     }
@@ -131,19 +133,50 @@ def snapshot(state: TrainState) -> Snapshot:
 
 @torch.no_grad()
 def restore(state: TrainState, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's tensors and numbers into a fresh state."""
+    """Put a checkpoint into a fresh state. Raises CheckpointError (CKPT_FIT) if it is of another one."""
     numbers = checkpoint.state
+    require_fit(state, checkpoint)
     for name, parameter in state.model.named_parameters():
         parameter.copy_(checkpoint.model[name])
     if "train_step" in state.parts.own:
-        state.own = cast("dict[str, object]", unpacked(numbers.get("own", {"dict": []}), checkpoint.optimizer))
+        state.own = cast("dict[str, object]", unpacked(numbers["own"], checkpoint.optimizer))
     else:
         state.optimizer.load(checkpoint.optimizer, int(numbers["optimizer_step"]))
     state.step, state.tokens = int(numbers["step"]), int(numbers["tokens"])
     # training.steps may have been raised since, so that a finished run can go on; a budget's number of steps is kept.
     state.total_steps = state.config.training.steps or numbers["total_steps"]
     state.loss_scale = LossScale(**numbers["loss_scale"])
+    state.measured = int(numbers.get("measured", state.step))
     state.best, state.skipped = dict(numbers["best"]), list(numbers["skipped"])
+
+
+def require_fit(state: TrainState, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError (CKPT_FIT) unless the checkpoint is of this model, trained by the same kind of step."""
+    was_own, is_own = "own" in checkpoint.state, "train_step" in state.parts.own
+    if was_own != is_own:
+        whose = ("the library's train_step", "a train_step of your own")
+        raise CheckpointError(
+            f"the run was begun with {whose[was_own]}, and goes on with {whose[is_own]}: "
+            "neither can use what the other has kept",
+            where=str(checkpoint.path),
+            fix="resume with the --parts folder that it was begun with"
+            if was_own
+            else "resume without that train_step",
+            code="CKPT_FIT",
+            status=2,
+        )
+    shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint.model.items()}
+    wanted = {name: tuple(parameter.shape) for name, parameter in state.params.items()}
+    problems = [name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name)]
+    if problems:
+        name = min(problems)
+        raise CheckpointError(
+            f"the weights do not fit the model: {name} is {shapes.get(name)}, not {wanted.get(name)}",
+            where=str(checkpoint.path),
+            fix="resume with the config that the run was started with",
+            code="CKPT_FIT",
+            status=2,
+        )
 
 
 def packed(value: object, tensors: dict[str, Tensor]) -> Json:

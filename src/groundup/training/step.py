@@ -7,11 +7,12 @@
 
 Numbers that are no longer finite are noticed before any weight changes, so that a bad step costs nothing but itself.
 
-Read next: `loop.py`.
+Read next: `diagnose.py`.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -31,7 +32,7 @@ from .state import TrainState
 
 @dataclass(frozen=True)
 class StepReport:
-    """What one step has to tell. lr is AdamW's; overflow says that float16 was too small and nothing was learnt."""
+    """What one step has to tell. n_tokens: learnt from; overflow: float16 was too small, and nothing was learnt."""
 
     loss: float
     grad_norm: float
@@ -76,20 +77,24 @@ def take_library_step(
                 grad.div_(state.loss_scale.scale)
     grad_norm = parts.clip_gradients(grads, training.max_norm)
     n_tokens = int((targets != IGNORED).sum())
+    loss_scale, overflow = state.loss_scale, training.precision == "float16" and not math.isfinite(grad_norm)
     if training.precision == "float16":
-        overflow = not math.isfinite(grad_norm)
         where = f"step {state.step + 1}"
-        state.loss_scale = state.loss_scale.after(overflow, where, loss_scale_update=parts.loss_scale_update)
-        if overflow:
-            return StepReport(loss, grad_norm, n_tokens, overflow=True)
-    require_finite(loss, grad_norm, state.step)
-    check()  # the last moment at which the step can still be dropped
+        loss_scale = loss_scale.after(overflow, where, loss_scale_update=parts.loss_scale_update)
+    if not overflow:
+        require_finite(loss, grad_norm, state.step)
+    check()  # the last moment at which the step can still be dropped: from here on the state changes
+    state.loss_scale = loss_scale
+    if overflow:
+        return StepReport(loss, grad_norm, n_tokens=0, overflow=True)
     parts.optimizer_step(state.optimizer, lr)
     return StepReport(loss, grad_norm, n_tokens)
 
 
-def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -> Tensor:
-    """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar."""
+def mean_loss(
+    state: TrainState, inputs: Tensor, targets: Tensor, number: int, record: dict[str, Tensor] | None = None
+) -> Tensor:
+    """The mean loss of one micro-batch. inputs, targets: (B, T) -> a scalar. record: see Transformer."""
     model, config = state.model, state.config
     if config.training.parts == "numpy":
         sizes = (config.model.n_layers, config.model.n_heads)
@@ -97,8 +102,10 @@ def mean_loss(state: TrainState, inputs: Tensor, targets: Tensor, number: int) -
     generator = dropout_generator(state, inputs.device, number)
     with autocast(config.training.precision, inputs.device.type):
         if "gpt_forward" in state.parts.own:  # an own model gives logits; the library's can go from states to loss
-            return state.parts.cross_entropy(model(inputs, generator=generator), targets)
-        hidden = model.hidden(inputs, generator=generator, documents=state.documents(inputs))  # (B, T, C)
+            return state.parts.cross_entropy(model(inputs, record=record, generator=generator), targets)
+        hidden = model.hidden(  # (B, T, C)
+            inputs, record=record, generator=generator, documents=state.documents(inputs)
+        )
         return state.parts.head_loss(hidden, model.output_weight, targets, config.model.logit_soft_cap)
 
 
@@ -122,18 +129,36 @@ def require_finite(loss: float, grad_norm: float, step: int) -> None:
 
 
 def take_own_step(state: TrainState, inputs: Tensor, targets: Tensor, lr: float) -> StepReport:
-    """One step by somebody's own train_step, which does everything itself and keeps its own optimizer state."""
-    precision = state.config.training.precision
+    """One step by somebody's own train_step, which does everything itself and keeps its own optimizer state.
+
+    It tells its numbers after the weights have changed. Where bad steps may be left out, what was before is kept.
+    """
+    training = state.config.training
+    before = (
+        copy.deepcopy((state.own, [p.detach() for p in state.params.values()])) if training.skip_nonfinite else None
+    )
 
     generator = dropout_generator(state, state.device, 0)
 
     def forward(inputs: Tensor, params: dict[str, Tensor]) -> Tensor:
-        with autocast(precision, inputs.device.type):
+        with autocast(training.precision, inputs.device.type):
             return state.model(inputs, generator=generator)
 
     batch = (inputs.to(state.device), targets.to(state.device))
-    max_norm = state.config.training.max_norm
-    result = state.parts.train_step(forward, state.params, batch, state.own, lr=lr, max_norm=max_norm)
+    result = state.parts.train_step(forward, state.params, batch, state.own, lr=lr, max_norm=training.max_norm)
     loss, grad_norm = float(result["loss"]), float(result["grad_norm"])
-    require_finite(loss, grad_norm, state.step)
+    try:
+        require_finite(loss, grad_norm, state.step)
+    except DivergedError:
+        if before is not None:
+            put_back(state, *before)
+        raise
     return StepReport(loss, grad_norm, int((targets != IGNORED).sum()))
+
+
+@torch.no_grad()
+def put_back(state: TrainState, own: dict[str, object], params: list[Tensor]) -> None:
+    """Undo an own step that went bad."""
+    state.own = own
+    for param, value in zip(state.params.values(), params, strict=True):
+        param.copy_(value)

@@ -97,7 +97,7 @@ def save_checkpoint(
         _refuse_nonfinite(name, group, step)
     n_bytes = len(state_text) + sum(tensor.nbytes for group in tensors.values() for tensor in group.values())
     temporary, target = folder / f".tmp-{step:012d}-{secrets.token_hex(4)}", folder / step_name(step)
-    with files.storage_errors(folder):
+    with files.storage_errors(folder, needed=n_bytes):
         files.require_space(folder, n_bytes + n_bytes // 10 + SPARE_BYTES)
         try:
             files.make_folder(temporary)
@@ -110,10 +110,20 @@ def save_checkpoint(
                 file.write(canonical_json(manifest))
             files.sync_folder(temporary)
             if not _is_there(target, manifest):
-                files.rename(temporary, target)
+                _give_name(temporary, target)
         finally:
             files.discard_folder(temporary)
     return target
+
+
+def _give_name(temporary: Path, target: Path) -> None:
+    """Rename, durably or not at all: a name whose sync has failed may be gone tomorrow, and is taken back."""
+    try:
+        files.rename(temporary, target)
+    except OSError:
+        with contextlib.suppress(OSError):  # it never got its name, or the disk does not even take that back
+            os.replace(target, temporary)
+        raise
 
 
 def _state_text(state: Mapping[str, Any], step: int) -> bytes:
