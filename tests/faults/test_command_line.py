@@ -164,7 +164,7 @@ def test_c3_a_model_that_no_memory_holds_is_refused_before_it_is_made(
         raise AssertionError("something was made")
 
     monkeypatch.setattr(Transformer, "__init__", must_not)
-    monkeypatch.setattr(run_module, "read_texts", must_not)
+    monkeypatch.setattr(run_module, "read_data", must_not)
     for setting in ("model.n_layers=1000000", "model.vocab_size=1" + "0" * 30, "model.d_ff=1" + "0" * 18):
         shown = groundup("train", "gpt2-124m", "--set", setting, "--json", "--run-dir", tmp_path / "run")
         error = error_of(shown)
@@ -185,7 +185,7 @@ def test_c3_teeth_without_the_arithmetic_the_model_would_be_made(
     groundup: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(memory, "available_bytes", lambda: None)
-    monkeypatch.setattr(run_module, "read_texts", lambda _data: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(run_module, "read_data", lambda _data: (_ for _ in ()).throw(KeyboardInterrupt))
     words = ("train", "first-gpt", "--set", "model.n_layers=1000000", "--run-dir", tmp_path / "run")
     assert groundup(*words).status == 130
 
@@ -464,7 +464,7 @@ FLAGS: dict[str, tuple[str, set[str]]] = {
     "export --out": ("export MODEL --out {}", {"folder"}),
     "doctor RUN": ("doctor {}", set()),
     "tokenizer TOKENIZER": ("tokenizer show {} x", {"file", "empty file", "folder"}),
-    "tokenizer FILES": ("tokenizer train {} --vocab-size 257 --out out", {"file", "empty file"}),
+    "tokenizer FILES": ("tokenizer train {} --vocab-size 257 --out out", {"file", "empty file", "folder"}),
     "tokenizer --out": ("tokenizer train text.txt --vocab-size 260 --out {}", {"folder"}),
 }
 

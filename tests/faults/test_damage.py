@@ -16,11 +16,12 @@ import pytest
 import torch
 from faults.harness import Heard, Tiny, checkpoint, copy_run, saved_steps, seeded, state_id
 
+from groundup.canonical_json import canonical_json, parse_sealed
 from groundup.errors import CheckpointError, GroundupError
 from groundup.weights import checkpoint as checkpoint_module
 from groundup.weights import load, load_tokenizer, newest_checkpoint
 from groundup.weights.checkpoint import save_checkpoint
-from groundup.weights.manifest import HASHED, MANIFEST, canonical_json, parse_manifest
+from groundup.weights.manifest import HASHED, MANIFEST
 
 FILES = [*HASHED, MANIFEST]
 CODES = {"CKPT_HASH", "CKPT_SIZE", "CKPT_FORMAT", "CKPT_NAME", "CKPT_VERSION"}
@@ -97,9 +98,9 @@ def test_k2_every_bit_of_a_manifest_counts(pair: Path) -> None:
     for position in range(8 * len(original)):
         content = bytearray(original)
         content[position // 8] ^= 1 << position % 8
-        assert parse_manifest(bytes(content)) is None, position
+        assert parse_sealed(bytes(content)) is None, position
     for length in range(len(original)):
-        assert parse_manifest(original[:length]) is None, length
+        assert parse_sealed(original[:length]) is None, length
 
 
 def test_k2_teeth_without_the_hash_a_flipped_weight_is_loaded(pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +116,7 @@ def test_k2_teeth_without_its_own_hash_a_changed_manifest_is_believed(
     original = (pair / "step-000000000002" / MANIFEST).read_bytes()
     content = original.replace(b'"torch":"2"', b'"torch":"3"')
     assert strike(pair, MANIFEST, content)[0] == 1
-    monkeypatch.setattr("groundup.weights.manifest.parse_manifest", json.loads)
+    monkeypatch.setattr("groundup.weights.manifest.parse_sealed", json.loads)
     assert strike(pair, MANIFEST, content)[0] == 2
 
 

@@ -192,7 +192,7 @@ def test_a_file_system_without_locks_is_said(tiny: Tiny, tmp_path: Path, monkeyp
     def no_locks(descriptor: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("groundup.training.run_directory.lock_file", no_locks)
+    monkeypatch.setattr("groundup.files.lock_file", no_locks)
     with pytest.raises(StorageError, match="cannot lock") as caught:
         tiny.run(tmp_path / "run", steps=2)
     assert (caught.value.code, caught.value.status) == ("NO_LOCK", 3)
