@@ -48,6 +48,7 @@ reads in this order never meets anything unexplained.
     model.feedforward           thinking about each token
     model.block                 attention and feed-forward, added to the stream
     model.transformer           the whole model
+    model.memory                what a model weighs
     model.parts                 the chapter's record of parts
     model                       (the chapter)
 

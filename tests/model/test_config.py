@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from small import BOOK, MODERN, small_config, small_model
+from small import BOOK, MODERN, small_config
 
 from groundup.errors import ConfigError
 from groundup.model import ModelConfig
-from groundup.model.config import parameter_count
 
 
 def problems(**settings: object) -> tuple[str, ...]:
@@ -98,26 +97,3 @@ def test_a_config_never_changes() -> None:
     config = ModelConfig()
     with pytest.raises(AttributeError):
         config.n_layers = 3
-
-
-VARIANTS: list[dict[str, object]] = [
-    BOOK,
-    MODERN,
-    {"bias": False},
-    {"position": "none", "tie_embeddings": False},
-    {"position": "sinusoidal", "embedding_norm": True},
-    {"norm": "rms", "n_kv_heads": 1, "d_head": 6, "qk_norm": True},
-    {"feed_forward": "geglu", "bias": False, "d_ff": 24},
-    {"feed_forward": "relu2", "d_ff": 24, "embedding_norm": True, "norm": "rms"},
-]
-
-
-@pytest.mark.parametrize("settings", VARIANTS)
-def test_the_number_of_parameters_is_that_of_the_model_itself(settings: dict[str, object]) -> None:
-    model = small_model(**settings)
-    assert parameter_count(model.config) == sum(parameter.numel() for parameter in model.parameters())
-
-
-def test_gpt2_s_parameters_are_counted() -> None:
-    gpt2 = ModelConfig(vocab_size=50257, context_length=1024, n_layers=12, n_heads=12, d_model=768)
-    assert parameter_count(gpt2) == 124_439_808

@@ -124,21 +124,6 @@ class ModelConfig(Section):
             yield f"model.d_model is {self.d_model}: sinusoidal positions need an even width"
 
 
-def parameter_count(config: ModelConfig) -> int:
-    """How many parameters a Transformer of this config has, by arithmetic alone: it may be larger than any machine."""
-    c, f, bias = config.d_model, config.hidden_width, int(config.bias)
-    q_width, kv_width = config.n_heads * config.head_width, config.kv_heads * config.head_width
-    attention = 2 * c * q_width + 2 * c * kv_width + bias * (q_width + 2 * kv_width + c)
-    attention += 2 * config.head_width if config.qk_norm else 0
-    n_matrices = 3 if config.feed_forward in ("swiglu", "geglu") else 2
-    feed_forward = n_matrices * c * f + bias * (f + c)
-    norm = c * (2 if config.norm == "layer" and config.bias else 1)
-    n_norms = 2 * config.n_layers + 1 + int(config.embedding_norm)
-    tables = config.vocab_size * (1 if config.tie_embeddings else 2)
-    tables += config.context_length if config.position == "learned" else 0
-    return tables * c + config.n_layers * (attention + feed_forward) + n_norms * norm
-
-
 def _divisors(n: int) -> str:
     small = [str(d) for d in range(1, min(n, 64) + 1) if n % d == 0]
     return ", ".join(small)

@@ -1,29 +1,72 @@
 """Whether a run fits into memory, by arithmetic, before any of it is taken.
 
-Each parameter is kept as a weight, a gradient, and the optimizer's one or two moments, four bytes each. What a batch
-needs comes on top, so that a run which passes may still be too large; one that does not pass cannot be right.
+Each parameter is kept as a weight, a gradient, and the optimizer's one or two moments. What a batch needs comes on top:
+the activations that the backward pass waits for, and while it runs the new gradients. The first are most when it
+begins, and all gone when it ends; the second grow from nothing to one number for each parameter. So the peak is at one
+of the two ends.
 
-Read next: `step.py`.
+    always      weights + gradients + moments
+    beginning   activations + two more sets of logits, for the loss and its gradient
+    end         new gradients, and the embedding's once more where the output layer shares it
+
+`benchmarks/training_memory.py` holds the arithmetic against what a step really takes.
+
+Read next: `state.py`.
 """
 
 from __future__ import annotations
 
+import math
+
 from ..errors import ConfigError
-from ..model.config import parameter_count
+from ..model.memory import activations_per_token, parameter_count
 from ..weights.memory import available_bytes
 from .config import TrainConfig
 
-COPIES = {"adamw": 4, "muon": 3}  # weight, gradient, moments
 BYTES = 4  # of a float32, which parameters are kept in whatever the precision
 
 
+def lasting_bytes(config: TrainConfig) -> int:
+    """What a run holds all the time: weights, gradients and moments."""
+    model = config.model
+    n_parameters = parameter_count(model)
+    n_moments = 2 * n_parameters
+    if config.training.optimizer == "muon":  # one moment for all but tables
+        n_tables = model.vocab_size * (1 if model.tie_embeddings else 2)
+        n_tables += model.context_length if model.position == "learned" else 0
+        n_moments = n_parameters + n_tables * model.d_model
+    return BYTES * (2 * n_parameters + n_moments)
+
+
+def peak_bytes(config: TrainConfig, n_cores: int = 1) -> int:
+    """The most that a training step takes in float32 with the fast parts.
+
+    n_cores: how many of them take a part of the batch by themselves (`side_by_side.py`).
+    """
+    model, training = config.model, config.training
+    n_parameters = parameter_count(model)
+    size = training.micro_batch_size or training.batch_size
+    n_tokens = size * model.context_length
+    beginning = n_tokens * (activations_per_token(model) + 2 * model.vocab_size)
+
+    shared = model.vocab_size * model.d_model if model.tie_embeddings else 0
+    end = n_cores * (n_parameters + shared)
+    if n_cores > 1:
+        end += n_cores * n_parameters  # each core lays its gradients end to end
+    n_micro_batches = training.batch_size // size
+    if n_micro_batches > 1:  # partial sums (`accumulation.py`) wait all the while
+        sums = n_parameters * math.ceil(math.log2(n_micro_batches))
+        beginning, end = beginning + sums, end + sums
+    return lasting_bytes(config) + BYTES * max(beginning, end)
+
+
 def require_memory(config: TrainConfig) -> None:
-    """Raise ConfigError CFG_MEMORY, with the estimate, when the machine cannot hold the parameters of a run."""
-    n_parameters = parameter_count(config.model)
-    needed, free = n_parameters * BYTES * COPIES[config.training.optimizer], available_bytes()
+    """Raise ConfigError CFG_MEMORY, with the estimate, when the machine cannot hold what a run keeps all the time."""
+    needed, free = lasting_bytes(config), available_bytes()
     if free is not None and needed > free:
         raise ConfigError(
-            f"the model has {n_parameters:,} parameters: training needs {needed:,} bytes of memory, {free:,} are free",
+            f"the model has {parameter_count(config.model):,} parameters: training needs {needed:,} bytes of memory, "
+            f"{free:,} are free",
             where="model",
             fix="set a smaller model.n_layers, model.d_model or model.vocab_size, or use a machine with more memory",
             code="CFG_MEMORY",
