@@ -64,9 +64,15 @@ class PeerTrainer:
     """Random windows of a character text, one AdamW step each."""
 
     def __init__(
-        self, data: Tensor, batch_size: int = 12, context_length: int = 64, max_steps: int = 2000, gelu: str = "none"
+        self,
+        data: Tensor,
+        batch_size: int = 12,
+        context_length: int = 64,
+        max_steps: int = 2000,
+        gelu: str = "none",
+        **shape: int,
     ):
-        self.model = Peer(context_length=context_length, gelu=gelu)
+        self.model = Peer(context_length=context_length, gelu=gelu, **shape)
         self.data, self.batch_size, self.context_length, self.max_steps = data, batch_size, context_length, max_steps
         decay = [parameter for parameter in self.model.parameters() if parameter.dim() >= 2]
         rest = [parameter for parameter in self.model.parameters() if parameter.dim() < 2]
