@@ -19,7 +19,6 @@ import functools
 import hashlib
 import os.path
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 
 from .. import files
@@ -27,7 +26,7 @@ from ..errors import ConfigError, TokenizerError, quoted
 from ..report import SILENT, Report
 from . import tokenizer_json
 from .bpe import N_BYTES, Pair, split_at
-from .fast_bpe import PieceCache
+from .fast_bpe import PieceCache, WordCache
 from .patterns import PATTERNS, splitter
 from .vocabulary import END_OF_TEXT, Vocabulary, gpt2_vocabulary, trained_vocabulary
 
@@ -40,14 +39,13 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
         self._tokens = vocabulary.tokens
-        self._split = splitter(vocabulary.pattern)
         ids = vocabulary.ordinary_ids()
         byte_ids = [ids[bytes([byte])] for byte in range(N_BYTES)]
         ranks = {
             (left, right): (rank, ids[self._tokens[left] + self._tokens[right]])
             for rank, (left, right) in enumerate(vocabulary.merges)
         }
-        self._pieces = PieceCache(byte_ids, ranks)
+        self._words = WordCache(PieceCache(byte_ids, ranks), splitter(vocabulary.pattern))
 
     @classmethod
     def train(
@@ -136,7 +134,7 @@ class Tokenizer:
                 if part in chosen:
                     ids.append(self.specials[part])
                 else:
-                    ids.extend(chain.from_iterable(map(self._pieces.__getitem__, self._split(part))))
+                    ids.extend(self._words.encode(part))
         return ids
 
     def decode(self, ids: Iterable[int]) -> str:
