@@ -42,7 +42,7 @@ class BackpropParts(Record):
     def _bind(self, name: str, bound: dict[str, Function | None]) -> Function:
         """As every record does; and an own part, which knows nothing of what the forward pass kept, is not told."""
         function = super()._bind(name, bound)
-        knows = "kept" in bound_names(function) or "kept" not in bound_names(self.defaults()[name])
+        knows = "kept" in bound_names(function) or "kept" not in bound_names(getattr(type(self), name))
         return function if knows else without_kept(function)
 
 
