@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -67,11 +66,7 @@ class Record:
     @classmethod
     def defaults(cls) -> dict[str, Function]:
         """The library's own function for each name."""
-        return {
-            item.name: typing.cast(Function, item.default)
-            for item in dataclasses.fields(cls)
-            if item.name in cls.names()
-        }
+        return {name: getattr(cls, name) for name in cls.names()}  # a dataclass keeps a default in the class
 
     def _bind(self, name: str, bound: dict[str, Function | None]) -> Function:
         """The function called `name` with its parts bound, depth first. Raises ConfigError PARTS for a circle."""

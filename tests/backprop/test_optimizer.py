@@ -20,6 +20,7 @@ from groundup.training.train_step import train_step as torch_train_step
 SIZES = {"vocab_size": 300, "context_length": 16, "n_layers": 2, "n_heads": 4, "d_model": 32}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_packaged_text_trains_to_torch_s_loss_step_by_step(tied: bool) -> None:
     text = packaged("the-verdict").train

@@ -176,7 +176,7 @@ def test_a_locale_without_the_characters_is_no_failure() -> None:
 
 
 def test_python_m_groundup_is_the_command() -> None:
-    shown = started("generate", "nowhere", "--json")
+    shown = started("tokenizer", "show", "nowhere", "x", "--json")
     assert shown.returncode == 2
     assert json.loads(shown.stdout)["error"]["code"] == "PATH"
 

@@ -39,7 +39,7 @@ def test_training_is_done_whoever_listens(redirected: str, status: int, tmp_path
 
 @pytest.mark.parametrize("redirected", ["", "2>/dev/full", "2>&-", "--json >/dev/full", "--json >&-", "--json | true"])
 def test_an_error_keeps_its_status_when_nobody_can_read_it(redirected: str, tmp_path: Path) -> None:
-    assert ended(f"{{}} doctor nowhere {redirected}", tmp_path)[0] == 2
+    assert ended(f"{{}} tokenizer show nowhere x {redirected}", tmp_path)[0] == 2
 
 
 def test_a_closed_stdin_is_an_empty_one(tmp_path: Path) -> None:

@@ -260,8 +260,10 @@ def test_e1_auto_takes_the_cpu_where_there_is_nothing_else_and_says_so_in_one_li
     assert [line for line in shown.out.splitlines() if "on the CPU with" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["HOME", "TMPDIR", "XDG_CACHE_HOME"])
 def test_e4_a_missing_home_or_temporary_folder_stops_nothing(name: str, trained: Path) -> None:
+    signal.alarm(250)  # two processes, each of which imports torch
     for words in (["generate", str(trained), "x", "--max-tokens", "2"], ["doctor", str(trained)]):
         shown = process(*words, **{name: "/nonexistent"})
         assert (shown.returncode, shown.stderr) == (0, ""), shown.stderr

@@ -68,6 +68,7 @@ def boundaries(folder: Path) -> set[int]:
     return found
 
 
+@pytest.mark.slow
 def test_f1_a_disk_that_fills_at_any_of_200_lengths_costs_the_save_alone(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

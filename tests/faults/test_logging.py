@@ -43,18 +43,27 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
     return refuse
 
 
+OFTEN = ("evaluation.samples_every=2", "evaluation.every=2")
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three steps and three more, on a disk that refuses nothing."""
+    whole = tmp_path_factory.mktemp("whole") / "run"
+    tiny.run(whole, *OFTEN, steps=3)
+    tiny.run(whole, *OFTEN, steps=6, resume=True)
+    return whole
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EIO])
 @pytest.mark.parametrize("name", LOGS)
 def test_f2_a_disk_that_refuses_a_log_does_not_end_the_run(
-    tiny: Tiny, tmp_path: Path, refuse: Callable[[str, int], None], name: str, number: int
+    tiny: Tiny, tmp_path: Path, whole: Path, refuse: Callable[[str, int], None], name: str, number: int
 ) -> None:
-    whole, path, heard = tmp_path / "whole", tmp_path / "run", Heard()
-    often = ("evaluation.samples_every=2", "evaluation.every=2")
-    tiny.run(whole, *often, steps=3)
-    tiny.run(path, *often, steps=3)
-    tiny.run(whole, *often, steps=6, resume=True)
+    path, heard = tmp_path / "run", Heard()
+    tiny.run(path, *OFTEN, steps=3)
     refuse(name, number)
-    result = tiny.run(path, *often, steps=6, resume=True, report=heard)
+    result = tiny.run(path, *OFTEN, steps=6, resume=True, report=heard)
     assert result.step == 6 and saved_steps(path)[-1] == 6
     assert state_id(path, 6) == state_id(whole, 6)
     assert any(name in warning for warning in heard.warnings), heard.warnings

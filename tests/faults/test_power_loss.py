@@ -163,6 +163,7 @@ def test_f5_a_replaced_text_is_the_old_one_or_the_new_one(tmp_path: Path) -> Non
     assert texts[ends] == {b"new, and longer"}
 
 
+@pytest.mark.slow
 def test_f5_the_whole_run_directory_begins_and_ends_well(tmp_path: Path, tiny: object) -> None:
     """A real run of two steps, crashed at 60 of its moments: what it has reported as saved is there."""
     from faults.harness import Heard, Tiny

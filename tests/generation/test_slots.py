@@ -35,8 +35,7 @@ def together(model: Transformer, prompts: list[list[int]], *arguments: object, *
     return [texts[number] for number in range(len(prompts))]
 
 
-@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
-@pytest.mark.parametrize("strategy", [Greedy(), EACH], ids=["greedy", "sampled"])
+@pytest.mark.parametrize(("strategy", "fused"), [(Greedy(), False), (EACH, True)], ids=["greedy", "sampled, fused"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_prompt_gets_what_it_gets_alone_also_past_the_context(make_model, kind, strategy, fused) -> None:
     model = make_model(fuse(ModelParts()) if fused else None, **KINDS[kind])
@@ -66,6 +65,7 @@ def small_float32(**settings: object) -> Transformer:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["learned", "grouped", "endless window", "modern"])
 def test_in_float32_a_text_does_not_depend_on_its_neighbours(kind: str) -> None:
     """To the bit: the scores themselves are compared, in every slot, with 0 to 7 random neighbours."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import BOOK, MODERN, random_ids, random_tensor, small_model
 from torch.nn import functional
@@ -32,6 +32,7 @@ def test_a_token_belongs_to_the_document_that_its_end_ends() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=40)  # of five models
 @given(ids=ids_of_documents, seed=st.integers(0, 10))
 def test_changing_one_document_changes_no_logit_of_another(name: str, ids: torch.Tensor, seed: int) -> None:
     model, documents = MODELS[name], document_numbers(ids, END)

@@ -28,6 +28,7 @@ def their_ends(name: str, text: str) -> list[int]:
     return [end for _, (_, end) in PRE_TOKENIZERS[name].pre_tokenize_str(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PATTERNS)
 def test_all_characters_are_classed_as_tokenizers_classes_them(name: str):
     # In a row of all characters, neighbours of one class make one piece: equal borders mean equal runs.

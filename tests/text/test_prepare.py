@@ -89,6 +89,7 @@ def test_any_number_of_workers_writes_the_same_bytes(names: list[str], tmp_path:
     assert not [name for name in found[0] if name.startswith((".tmp", "job", "lock"))]
 
 
+@pytest.mark.slow
 def test_a_document_falls_to_its_split_whatever_stands_around_it(tmp_path: Path) -> None:
     orders = [TEXTS, TEXTS[::-1], TEXTS[::2]]
     held_out = []
@@ -106,6 +107,7 @@ def documents(folder: Path, split: str) -> set[str]:
     return {TOKENIZER.decode(ids.read(a, b - 1).tolist()) for a, b in pairwise(ends)}
 
 
+@pytest.mark.slow
 def test_a_job_that_was_stopped_anywhere_goes_on_to_the_same_bytes(names: list[str], tmp_path: Path) -> None:
     prepare(names, TOKENIZER, tmp_path / "whole", options())
     whole = content(tmp_path / "whole")

@@ -31,7 +31,7 @@ each_tokenizer = pytest.mark.parametrize("name", OURS)
 
 
 @each_tokenizer
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(text=texts)
 def test_ids_are_those_of_hugging_face_tokenizers(name: str, text: str):
     ids = OURS[name].encode(text)

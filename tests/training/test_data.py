@@ -84,6 +84,7 @@ class StopAt(Report):
 # --- shards -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_0_1_and_4_workers_and_any_resume_read_the_same(prepared: Path, tmp_path: Path) -> None:
     for n_workers in (0, 1, 4):
         train_on(prepared, tmp_path / str(n_workers), f"data.workers={n_workers}")

@@ -101,6 +101,7 @@ def test_a_run_learns_and_leaves_a_whole_folder(uninterrupted: tuple[list[str], 
     assert {"config.toml", "run.json", "tokenizer", "samples", "checkpoints"} <= {item.name for item in path.iterdir()}
 
 
+@pytest.mark.slow
 def test_resuming_after_a_stop_at_any_of_five_random_steps_gives_the_same_bytes(
     uninterrupted: tuple[list[str], Path], tmp_path: Path
 ) -> None:
@@ -268,6 +269,7 @@ def test_a_timed_run_is_repeated_by_its_config_file(tmp_path: Path) -> None:
     assert state_id(tmp_path / "again", result.step) == state_id(tmp_path / "run", result.step)
 
 
+@pytest.mark.slow
 def test_a_timed_run_that_is_stopped_before_its_steps_are_known_goes_on(tmp_path: Path) -> None:
     settings = [setting for setting in SMALL if not setting.startswith("training.steps")]
     timed = load_config("first-gpt", [*settings, "training.seconds=0.5", "training.warmup_steps=20"])

@@ -56,6 +56,7 @@ with StopFlag(lambda: print("gave up", flush=True), deadline_seconds=0.2):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signals", [1, 2])
 def test_work_that_does_not_stop_in_time_or_is_asked_twice_is_ended(signals: int) -> None:
     child = subprocess.run(

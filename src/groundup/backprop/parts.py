@@ -42,8 +42,12 @@ class BackpropParts(Record):
     def _bind(self, name: str, bound: dict[str, Function | None]) -> Function:
         """As every record does; and an own part, which knows nothing of what the forward pass kept, is not told."""
         function = super()._bind(name, bound)
-        knows = "kept" in bound_names(function) or "kept" not in bound_names(self.defaults()[name])
+        knows = name not in TOLD or "kept" in bound_names(function)
         return function if knows else without_kept(function)
+
+
+# The parts that the library tells what the forward pass kept.
+TOLD = {name for name, function in BackpropParts.defaults().items() if "kept" in bound_names(function)}
 
 
 def without_kept(function: Function) -> Function:
