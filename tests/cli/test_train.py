@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from command_line import TINY, Run
@@ -53,6 +57,26 @@ def test_without_a_run_dir_runs_are_numbered(tmp_path: Path, groundup: Run, monk
     assert again["run_dir"] == "runs/first-gpt-003"
     metrics = [json.loads(line)["loss"] for line in Path("runs/first-gpt-001/metrics.jsonl").read_text().splitlines()]
     assert again["loss"] == metrics[-1]
+
+
+def test_a_run_that_was_stopped_while_it_measured_is_measured_on_resume(
+    tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+
+    def interrupted(*given: object) -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        check = cast("Callable[[], None]", given[-1])
+        check()
+        raise AssertionError("the measurement went on")
+
+    with monkeypatch.context() as context:
+        context.setattr("groundup.training.loop.held_out_bits", interrupted)
+        assert groundup("train", "first-gpt", "--run-dir", run, *TINY).status == 130
+    shown = groundup("train", "--run-dir", run, "--resume")
+    assert shown.status == 0, shown.err
+    assert "step           1/4  held-out text:" in shown.out
+    assert " of training, 0:0" in shown.out  # and how long it took in all
 
 
 def test_a_finished_run_goes_on_when_given_more_steps(tmp_path: Path, groundup: Run) -> None:

@@ -67,10 +67,19 @@ def test_until_the_number_of_steps_is_known_the_budget_tells_how_far(capsys: pyt
     view = RunView(Session())
     view.started(FACTS | {"steps": None, "seconds": 10.0})
     view.step(row(5, steps=0))
-    assert (view.step_of, view.time_left) == ("5", "…")
+    assert (view.step_of(5), view.time_left) == ("5", "…")
     assert view.done == pytest.approx(0.05)
     view.step(row(50, steps=200))
-    assert (view.step_of, view.done) == ("50/200", 0.25)
+    assert (view.step_of(50), view.done) == ("50/200", 0.25)
+
+
+def test_a_measurement_before_the_first_step_of_a_resumed_run_has_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    view = PlainView(Session())
+    view.started(FACTS | {"step": 40, "threads": 1})
+    view.validation(40, 2.5)
+    introduction, line = capsys.readouterr().out.splitlines()
+    assert introduction.endswith("on the CPU with 1 thread")
+    assert line == "step        40/200  held-out text: 2.500 bits per byte"
 
 
 def test_warnings_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:

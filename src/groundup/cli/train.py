@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+import time
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,6 +65,7 @@ def train(
     parts = Parts.from_folder(folder) if folder is not None else None
     session.own_parts = tuple(sorted(parts.own)) if parts is not None else ()
     session.run_dir = run_dir if run_dir is not None and run_dir.is_dir() else None
+    began = time.monotonic()
     with view_for(session, as_json) as view:
         result = run_training(
             config,
@@ -77,7 +79,9 @@ def train(
     if as_json:
         say_json(as_json_object(result))
     else:
-        say_result(result, view.sample_text if isinstance(view, LiveView) else "")
+        say_result(
+            result, view.sample_text if isinstance(view, LiveView) else "", in_all=time.monotonic() - began
+        )
         say_next(next_commands(result, config, preset, folder))
     return 0
 
@@ -122,8 +126,8 @@ def as_json_object(result: TrainResult) -> dict[str, object]:
     }
 
 
-def say_result(result: TrainResult, sample: str) -> None:
-    """What came out, and where it is."""
+def say_result(result: TrainResult, sample: str, in_all: float) -> None:
+    """What came out, and where it is. in_all: the seconds since the command began, with all that is not training."""
     from ..report import duration
     from ..training.metrics import read_metrics
 
@@ -132,9 +136,13 @@ def say_result(result: TrainResult, sample: str) -> None:
     say_curve(read_metrics(result.run_dir / "metrics.jsonl"))
     say()
     say(
-        _("{steps} steps in {time} of training: loss {loss}, {value} bits per byte on the held-out text").format(
+        _(
+            "{steps} steps in {time} of training, {total} with reading, measuring and samples: "
+            "loss {loss}, {value} bits per byte on the held-out text"
+        ).format(
             steps=f"{result.step:,}",
             time=duration(result.seconds),
+            total=duration(in_all),
             loss=f"{result.loss:.3f}",
             value=styled(f"{result.val_bits_per_byte:.3f}", sys.stdout, bold=True),
         )

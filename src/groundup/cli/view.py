@@ -113,18 +113,22 @@ class RunView(Report):
             return "…"
         return duration((time.monotonic() - began) / steps_done * (self.row["steps"] - self.row["step"]))
 
-    @property
-    def step_of(self) -> str:
-        """The step as "412/1,380", or "12" while the number of steps is not known."""
-        steps = self.row.get("steps")
-        return f"{self.row['step']:,.0f}" + (f"/{steps:,.0f}" if steps else "")
+    def step_of(self, step: float) -> str:
+        """The step as "412/1,380", or "12" while the number of steps is not known.
+
+        A resumed run may be measured before its first step: then only what it was started with is known.
+        """
+        steps = self.row.get("steps") or self.facts.get("steps")
+        return f"{step:,.0f}" + (f"/{steps:,.0f}" if isinstance(steps, int | float) else "")
 
     @property
     def introduction(self) -> str:
         """What is going to be trained, in one line."""
         device = str(self.facts["device"])
         if device == "cpu":
-            device = _("on the CPU with {threads} threads").format(threads=self.facts["threads"])
+            one = self.facts["threads"] == 1
+            text = _("on the CPU with 1 thread") if one else _("on the CPU with {threads} threads")
+            device = text.format(threads=self.facts["threads"])
         return _("{name}: {parameters} parameters learn from {tokens} tokens, {device}").format(
             name=self.name,
             parameters=f"{self.facts['parameters']:,}",
@@ -162,7 +166,7 @@ class PlainView(RunView):
         if first or row["step"] == row["steps"] or time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self.say(
-                f"{_('step')} {self.step_of:>13}  {_('loss')} {row['loss']:.3f}"
+                f"{_('step')} {self.step_of(row['step']):>13}  {_('loss')} {row['loss']:.3f}"
                 f"  {self.tokens_per_s:8,.0f} {_('tokens/s')}  {_('time left')} {self.time_left:>5}"
                 f"  {_('learning rate')} {row['lr']:.1e}  {_('gradient norm')} {row['grad_norm']:.2f}"
             )
@@ -171,7 +175,7 @@ class PlainView(RunView):
         """The measurement, in a line of its own."""
         super().validation(step, bits_per_byte)
         text = _("held-out text: {value} bits per byte").format(value=f"{bits_per_byte:.3f}")
-        self.say(f"{_('step')} {self.step_of:>13}  {text}")
+        self.say(f"{_('step')} {self.step_of(step):>13}  {text}")
 
     def sample(self, step: int, text: str) -> None:
         """What the model wrote."""
@@ -270,7 +274,7 @@ class LiveView(RunView):
     def _bar(self, columns: int) -> RenderableType:
         from rich.text import Text
 
-        words = f" {_('step')} {self.step_of} · {self.done:.0%} · {_('time left')} {self.time_left}"
+        words = f" {_('step')} {self.step_of(self.row['step'])} · {self.done:.0%} · {_('time left')} {self.time_left}"
         length = max(10, columns - 40)
         full = round(self.done * length)
         return Text.assemble(("━" * full, "green"), ("━" * (length - full), "bright_black"), words)
