@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from groundup.canonical_json import canonical_json
+from groundup.errors import DataError
 from groundup.text import Tokenizer, Windows, loader, next_token_windows, packaged
 from groundup.text.loader import Loader, Wanted
 from groundup.text.prepare import PrepareOptions, prepare
@@ -107,3 +109,23 @@ def test_r7_teeth_without_the_replacement_the_first_death_ends_it(
     with pytest.raises(WorkerLost):
         for step in range(1, 9):
             made.batch(step, B, next_token_windows)
+
+
+@pytest.mark.parametrize("when", ["before the first batch", "between two"])
+def test_w8_a_shard_that_shrinks_is_the_readers_error_and_no_lost_worker(
+    folder: Path, tmp_path: Path, windows: Windows, when: str
+) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "shards"))
+    made = Loaders(copy, windows)(1)
+    try:
+        if when == "between two":
+            assert same(made, windows, 0)
+        for path in copy.glob("*.bin"):
+            os.truncate(path, 100)
+        with pytest.raises(DataError) as caught:
+            for step in range(1, 20):
+                made.batch(step, B, next_token_windows)
+        assert caught.value.code == ("FILE_CHANGED" if when == "between two" else "DATA_SIZE")
+        assert caught.value.status == 3 and ".bin" in caught.value.where and caught.value.fix
+    finally:
+        made.close()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,12 +117,66 @@ def test_d4_a_missing_or_longer_shard_is_refused(folder: Path) -> None:
     assert "missing" in error_of(folder).what
 
 
-def test_d4_teeth_without_the_check_of_sizes_a_cut_shard_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_d4_teeth_without_the_check_of_sizes_a_cut_shard_is_opened(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = folder / "train-000001.bin"
     path.write_bytes(path.read_bytes()[:1000])
     monkeypatch.setattr(shards, "require_size", lambda path, n_bytes: None)
-    found = open_shards(folder)
-    assert len(found.ids("train")) == sum(entry["n_tokens"] for entry in found.entries("train")) - 500
+    assert open_shards(folder).entries("train")
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_w8_a_shard_that_shrinks_while_it_is_read_is_an_error_and_no_signal(folder: Path, read_before: bool) -> None:
+    ids = open_shards(folder).ids("train")
+    if read_before:
+        ids.read(0, len(ids))
+    os.truncate(folder / "train-000001.bin", 1001)
+    assert len(ids.read(0, 1500)) == 1500
+    for start, stop in ((0, len(ids)), (1490, 1501), (1999, 2000)):
+        with pytest.raises(DataError) as caught:
+            ids.read(start, stop)
+        assert (caught.value.code, caught.value.status) == ("FILE_CHANGED", 3)
+        assert "train-000001.bin" in caught.value.where
+
+
+def test_w8_a_shard_that_is_gone_when_it_is_opened_is_an_error(folder: Path) -> None:
+    ids = open_shards(folder).ids("train")
+    (folder / "train-000000.bin").unlink()
+    with pytest.raises(DataError) as caught:
+        ids.read(0, 10)
+    assert caught.value.code == "FILE_CHANGED"
+    (folder / "train-000000.bin").mkdir()
+    with pytest.raises(DataError) as caught:
+        ids.read(0, 10)
+    assert caught.value.code == "DATA_READ"
+
+
+def test_w8_teeth_a_memory_map_of_the_shard_ends_the_process_by_a_signal(folder: Path) -> None:
+    code = """
+import os, sys
+import numpy as np
+path = sys.argv[1]
+ids = np.memmap(path, "<u2", "r")
+os.truncate(path, 0)
+print(int(ids[5]))
+"""
+    ended = subprocess.run([sys.executable, "-c", code, str(folder / "train-000001.bin")], capture_output=True)
+    assert ended.returncode == -signal.SIGBUS
+
+
+def test_more_shards_than_files_that_may_be_open_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "MAX_OPEN", 2)
+    ids = open_shards(folder).ids("train")
+    n_open = len(os.listdir("/proc/self/fd"))
+    assert ids.read(0, len(ids)).tolist() == [
+        i
+        for entry in open_shards(folder).entries("train")
+        for i in np.fromfile(folder / entry["name"], "<u2").tolist()
+    ]
+    assert len(ids.arrays) > 3 and len(os.listdir("/proc/self/fd")) <= n_open + 2
+    del ids
+    assert len(os.listdir("/proc/self/fd")) == n_open
 
 
 @pytest.mark.parametrize("place", [0, 999])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import DataError, GroundupError
 from .order import window_at
 from .shards import IdReader, Split, open_shards
 from .workers import Answer, Worker, WorkerLost, serve
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .batches import Batch, NextTokenWindows, Windows
 
 STEP = struct.Struct("<Q")
+IDS, ERROR = b"i", b"e"  # what an answer begins with
 AHEAD = 2  # batches that each worker reads before they are asked for
 MAY_DIE = 1  # workers in a run
 
@@ -57,7 +59,7 @@ class Loader:
         return len(self.windows)
 
     def batch(self, step: int, batch_size: int, next_token_windows: NextTokenWindows) -> Batch:
-        """The batch of one training step, as `Windows.batch`. Raises WorkerLost."""
+        """The batch of one training step, as `Windows.batch`. Raises WorkerLost, and what reading a shard raises."""
         import torch
 
         assert batch_size == self.wanted.batch_size
@@ -92,9 +94,11 @@ class Loader:
             if not asked or ahead > asked[-1]:
                 asked.append(ahead)
                 worker.send(STEP.pack(ahead))
-        ids = np.frombuffer(worker.receive(), np.uint32)
+        answer = worker.receive()
         asked.popleft()
-        return ids
+        if answer[:1] == ERROR:
+            raise error_from(answer[1:])
+        return np.frombuffer(answer, np.uint32, offset=1)
 
     def _replace(self, number: int, error: WorkerLost) -> None:
         """A new worker in the place of a dead one."""
@@ -114,11 +118,31 @@ def main() -> None:
 
     def make(first: bytes) -> Answer:
         wanted = Wanted(**json.loads(first))
-        arrays = [array for folder in wanted.folders for array in open_shards(folder).ids(wanted.split).arrays]
-        ids = IdReader(arrays).part(0, wanted.n_tokens)
-        return lambda question: windows_of(STEP.unpack(question)[0], ids, wanted)
+        found = list[IdReader]()  # opened for the first question: what is wrong with a shard is an answer to it
+
+        def answer(question: bytes) -> bytes:
+            try:
+                if not found:
+                    found.append(ids_of(wanted))
+                return IDS + windows_of(STEP.unpack(question)[0], found[0], wanted)
+            except GroundupError as error:
+                return ERROR + json.dumps(error.as_json()).encode()
+
+        return answer
 
     serve(make)
+
+
+def error_from(answer: bytes) -> DataError:
+    """The error that a worker had, for whoever asked."""
+    told = json.loads(answer)
+    return DataError(told["what"], where=told["where"], fix=told["fix"], code=told["code"], status=told["status"])
+
+
+def ids_of(wanted: Wanted) -> IdReader:
+    """The ids for training, in all folders. Raises DataError."""
+    arrays = [array for folder in wanted.folders for array in open_shards(folder).ids(wanted.split).arrays]
+    return IdReader(arrays).part(0, wanted.n_tokens)
 
 
 def windows_of(step: int, ids: IdReader, wanted: Wanted) -> bytes:

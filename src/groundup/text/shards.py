@@ -1,4 +1,4 @@
-"""Token shards: a corpus as ids on the disk, of any size, read through memory maps.
+"""Token shards: a corpus as ids on the disk, of any size, read where they lie.
 
     DIR/index.json                   what the others must be, byte for byte; written last
     DIR/train-000000.bin             ids, two bytes each (four for a vocabulary above 65,536), little-endian
@@ -7,17 +7,21 @@
     DIR/tokenizer/tokenizer.json     what the ids mean
 
 All shards of a split but the last have the same number of tokens, so finding a position is a division. A run reads them
-as it reads a tensor of ids: `len(ids)`, `ids[start:stop]`. Nothing but the pages that are asked for is in memory.
+as it reads a tensor of ids: `len(ids)`, `ids[start:stop]`. Nothing but the ids that are asked for is in memory. There
+is no memory map: a file that is cut while it is mapped ends the whole process (SIGBUS), and here it is an error.
 
 Read next: `shard_writer.py` and `prepare.py`, which make them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,15 +43,16 @@ INDEX = "index.json"
 JOB = "job.json"  # stands there while shards are being made
 MAX_INDEX_BYTES = 64 << 20
 BLOCK = 1 << 22  # bytes that are hashed at once
+MAX_OPEN = 32  # files of one split that stay open: a process may have a thousand, and a corpus more shards
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, Split] = ("train", "val")
 
 
 class IdReader:
-    """Ids that lie in several arrays, read as one long line."""
+    """Ids that lie in several arrays or files, read as one long line."""
 
-    def __init__(self, arrays: Sequence[NDArray[Any]]) -> None:
+    def __init__(self, arrays: Sequence[NDArray[Any] | FileIds]) -> None:
         self.arrays = list(arrays)
         self.starts = [0, *accumulate(len(array) for array in arrays)]
 
@@ -60,7 +65,7 @@ class IdReader:
         number = bisect_right(self.starts, start) - 1  # the array that holds the first of them
         while number < len(self.arrays) and self.starts[number] < stop:
             first = self.starts[number]
-            parts.append(self.arrays[number][max(start - first, 0) : max(stop - first, 0)])
+            parts.append(np.asarray(self.arrays[number][max(start - first, 0) : max(stop - first, 0)]))
             number += 1
         return np.concatenate(parts, dtype=np.int64)
 
@@ -77,6 +82,79 @@ class IdReader:
         return IdReader([array[max(start - first, 0) : max(stop - first, 0)] for first, array in ends])
 
 
+class OpenFile:
+    """A descriptor that is closed with its last user, who may be in the middle of reading when others forget it."""
+
+    def __init__(self, path: Path) -> None:
+        with files.open_regular(path) as file:
+            self.number = os.dup(file.fileno())
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError, AttributeError):  # it was never opened
+            os.close(self.number)
+
+
+@dataclass(frozen=True)
+class FileIds:
+    """Some of the ids in a file, read when NumPy asks for them (`np.asarray`); a slice reads nothing."""
+
+    path: Path
+    kind: np.dtype[Any]
+    places: range  # which of them
+    opened: Callable[[Path], OpenFile]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, places: slice) -> FileIds:
+        return replace(self, places=self.places[places])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The ids themselves. Raises DataError: FILE_CHANGED where they are gone, DATA_READ where the disk fails."""
+        del copy  # it is always one
+        size = self.kind.itemsize
+        try:
+            data = read_at(self.opened(self.path).number, len(self) * size, self.places.start * size)
+        except FileNotFoundError as error:
+            raise changed(self.path, "it is gone") from error
+        except OSError as error:
+            raise DataError(
+                f"the shard cannot be read: {error.strerror}",
+                where=quoted(str(self.path)),
+                fix="check the disk, and go on with --resume",
+                code="DATA_READ",
+            ) from error
+        if len(data) < len(self) * size:
+            raise changed(self.path, f"it ends before token {self.places.stop:,}")
+        return np.frombuffer(data, self.kind).astype(dtype or self.kind, copy=False)
+
+
+def read_at(descriptor: int, n_bytes: int, offset: int) -> bytes:
+    """The bytes that stand there, or fewer where the file ends before."""
+    blocks, n_read = list[bytes](), 0
+    while n_read < n_bytes and (block := _pread(descriptor, n_bytes - n_read, offset + n_read)):
+        blocks.append(block)
+        n_read += len(block)
+    return b"".join(blocks)
+
+
+def _pread(descriptor: int, n_bytes: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, n_bytes, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows has one place in a file for all who read it
+    return os.read(descriptor, n_bytes)
+
+
+def changed(path: Path, problem: str) -> DataError:
+    """The error for a shard that is another file than the one that was checked."""
+    return DataError(
+        f"the shard was changed while it is read: {problem}",
+        where=quoted(str(path)),
+        fix="bring the file back from a copy, or prepare the texts again; then go on with --resume",
+        code="FILE_CHANGED",
+    )
+
+
 @dataclass(frozen=True)
 class ShardFolder:
     """The shards of one corpus. Made by `open_shards`, which has checked the index and the sizes of all files."""
@@ -89,9 +167,11 @@ class ShardFolder:
         return self.index["splits"][split]
 
     def ids(self, split: Split) -> IdReader:
-        """The ids of a split, mapped into memory."""
-        kind = np.dtype(self.index["dtype"]).newbyteorder("<")
-        return IdReader([np.memmap(self.path / entry["name"], kind, "r") for entry in self.entries(split)])
+        """The ids of a split, which stay on the disk."""
+        kind, opened = np.dtype(self.index["dtype"]).newbyteorder("<"), lru_cache(MAX_OPEN)(OpenFile)
+        return IdReader(
+            [FileIds(self.path / entry["name"], kind, range(entry["n_tokens"]), opened) for entry in self.entries(split)]
+        )
 
     def document_ends(self, split: Split) -> NDArray[np.uint64]:
         """Where each document of a split ends, counted through all its shards."""
@@ -113,6 +193,8 @@ class ShardFolder:
             with open(self.path / entry["name"], "rb") as file:
                 while block := file.read(BLOCK):
                     check()
+                    if len(block) % kind.itemsize:
+                        raise changed(self.path / entry["name"], "it ends in the middle of a token")
                     digest.update(block)
                     self._require_known(np.frombuffer(block, kind), n_read // kind.itemsize, entry["name"])
                     n_read += len(block)
