@@ -154,7 +154,8 @@ def test_a_file_where_a_folder_is_needed_is_a_wrong_request(tmp_path: Path) -> N
     [
         *[(number, "DISK_FULL") for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)],
         *[(number, "READ_ONLY") for number in (errno.EACCES, errno.EPERM, errno.EROFS)],
-        *[(number, "PATH_KIND") for number in (errno.ENOTDIR, errno.EEXIST)],
+        *[(number, "PATH_KIND") for number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP)],
+        (errno.ENAMETOOLONG, "PATH"),
         (errno.EIO, "DISK_FAILED"),
     ],
 )
@@ -163,6 +164,12 @@ def test_what_the_system_says_becomes_an_error_with_a_fix(tmp_path: Path, number
     assert error.code == code
     assert error.fix
     assert error.where.endswith("there")
+
+
+def test_a_pipe_where_a_file_belongs_is_called_no_ordinary_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(StorageError, match="no ordinary file"), files.storage_errors(tmp_path / "lock"):
+        files.open_to_lock(tmp_path / "lock")
 
 
 def test_a_removed_folder_is_gone_at_once_and_leaves_nothing(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def storage_error(error: OSError, path: Path, needed: int = 0) -> StorageError:
         )
     if error.errno == errno.ENAMETOOLONG:
         return StorageError("the name is too long", where=str(path), fix="choose a shorter one", code="PATH", status=2)
-    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP):
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return StorageError(
             "a file stands where a folder is needed",
             where=str(path),
@@ -276,10 +276,6 @@ def storage_error(error: OSError, path: Path, needed: int = 0) -> StorageError:
             fix="move it away, or name another folder",
             code="PATH_KIND",
             status=2,
-        )
-    if error.errno == errno.ENAMETOOLONG:
-        return StorageError(
-            "the name is too long", where=str(path), fix="use a shorter one", code="PATH_NAME", status=2
         )
     return StorageError(f"the disk failed: {error.strerror}", where=str(path), fix="check the disk", code="DISK_FAILED")
 

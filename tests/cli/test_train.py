@@ -210,9 +210,13 @@ def test_an_own_part_that_takes_other_arguments_is_refused_before_the_run_begins
     ]
 
 
-def test_a_name_that_is_nearly_a_part_s_is_spoken_of(tmp_path: Path, groundup: Run) -> None:
+@pytest.mark.parametrize("command", ["train first-gpt", "generate RUN I", "eval RUN"])
+def test_a_folder_with_no_part_but_one_that_is_misspelt_is_refused(
+    command: str, tmp_path: Path, trained: Path, groundup: Run
+) -> None:
     (tmp_path / "mine.py").write_text("def sofmax(x, dim=-1):\n    return x\n")
-    shown = groundup("train", "first-gpt", "--parts", tmp_path, "--run-dir", tmp_path / "run", *TINY)
-    assert shown.status == 0
-    assert f"there is no part in {tmp_path}\n" in shown.out
-    assert f"sofmax ({tmp_path / 'mine.py'} line 1) is not the name of a part: did you mean softmax?" in shown.out
+    words = [trained if word == "RUN" else word for word in command.split()]
+    shown = groundup(*words, "--parts", tmp_path)
+    assert (shown.status, shown.out) == (2, "")
+    assert f"there is no part in {tmp_path}; sofmax ({tmp_path / 'mine.py'} line 1) is not" in shown.err
+    assert "did you mean softmax? [PARTS]" in shown.err

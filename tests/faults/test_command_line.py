@@ -28,7 +28,7 @@ from groundup.cli import main as main_module
 from groundup.cli.main import main
 from groundup.config import MAX_BYTES
 from groundup.model import Transformer
-from groundup.training import memory
+from groundup.training import load_config, memory, train
 from groundup.training import run as run_module
 
 ENDS_SECONDS = 20  # a request that is refused ends at once; whoever waits for a pipe waits for ever
@@ -171,6 +171,24 @@ def test_c3_a_model_that_no_memory_holds_is_refused_before_it_is_made(
         assert (shown.status, error["code"]) == (2, "CFG_MEMORY")
         assert "bytes of memory" in error["what"]
     assert not (tmp_path / "run").exists()
+
+
+def test_c3_a_batch_that_no_memory_holds_is_refused_before_anything_is_read(
+    groundup: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def must_not(*_: object) -> None:
+        raise AssertionError("something was read")
+
+    monkeypatch.setattr(run_module, "read_data", must_not)
+    words = ("train", "first-gpt", "--json", "--run-dir", tmp_path / "run", "--set")
+    shown = groundup(*words, "training.batch_size=1000000000")
+    error = error_of(shown)
+    assert (shown.status, error["code"]) == (2, "CFG_MEMORY")
+    assert "a step with 1,000,000,000 sequences at once needs" in error["what"]
+    assert "training.micro_batch_size or model.context_length" in error["fix"]
+    # In pieces that fit it is a long step, and no large one: the reading begins.
+    with pytest.raises(AssertionError, match="something was read"):
+        train(load_config("first-gpt", ["training.batch_size=1000000", "training.micro_batch_size=2"]))
 
 
 def test_c3_the_estimate_is_the_arithmetic(groundup: Run, monkeypatch: pytest.MonkeyPatch) -> None:

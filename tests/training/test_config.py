@@ -87,3 +87,16 @@ def test_all_faults_of_all_sections_are_told_together() -> None:
 
 def test_a_config_without_a_file_trains_shakespeare() -> None:
     assert TrainConfig().data.corpus == "shakespeare" and TrainConfig().training.seconds == 180
+
+
+@pytest.mark.parametrize("key", ["max_lr", "muon_lr", "weight_decay"])
+def test_a_rate_is_a_million_at_most(key: str) -> None:
+    load_config("first-gpt", [f"training.{key}=1e6"])
+    with pytest.raises(ConfigError, match=rf"training.{key} is 1e\+300(?s:.*)use at most 1e\+06"):
+        load_config("first-gpt", [f"training.{key}=1e300"])
+
+
+def test_threads_are_bounded_before_torch_is_asked_for_them() -> None:
+    load_config("first-gpt", ["training.threads=1024"])
+    with pytest.raises(ConfigError, match=r"training.threads is 1000000(?s:.*)use 1 to 1024"):
+        load_config("first-gpt", ["training.threads=1000000"])

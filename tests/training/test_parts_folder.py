@@ -105,7 +105,10 @@ def test_a_module_that_was_there_before_stays(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_misspelt_part_is_spoken_of(name: str, meant: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"\n\ndef {name}(x):\n    return x\n")
-    _nothing, said = Parts.from_folder(tmp_path).suspects
+    (tmp_path / "other.py").write_text(
+        "def count_parameters(vocab_size, context_length, n_layers, n_heads, d_model, tied=True):\n    return 0\n"
+    )
+    (said,) = Parts.from_folder(tmp_path).suspects
     assert said == f"{name} ({tmp_path / 'mine.py'} line 3) is not the name of a part: did you mean {meant}?"
 
 
@@ -117,8 +120,10 @@ def test_a_helper_is_not_suspected(tmp_path: Path) -> None:
     assert Parts.from_folder(tmp_path).suspects == ()
 
 
-def test_a_folder_without_parts_is_spoken_of(tmp_path: Path) -> None:
-    assert Parts.from_folder(tmp_path).suspects == (f"there is no part in {tmp_path}",)
+def test_a_folder_without_parts_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def show(x):\n    return x\n")
+    with pytest.raises(ConfigError, match=f"there is no part in {tmp_path} "):
+        Parts.from_folder(tmp_path)
 
 
 # What cannot be.

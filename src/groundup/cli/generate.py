@@ -14,7 +14,18 @@ import click
 from ..config import raise_problems
 from ..errors import ConfigError, DataError, quoted
 from .models import Notes, open_model
-from .terminal import argument_text, indented, is_terminal, read_stdin, say, say_json, styled, table, visible
+from .terminal import (
+    MOST_DIGITS,
+    argument_text,
+    indented,
+    is_terminal,
+    read_stdin,
+    say,
+    say_json,
+    styled,
+    table,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
 SAMPLE_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "typical_p", "repetition_penalty", "logit_bias")
 BEAM_OPTIONS = ("beams", "length_penalty", "n_best")
 CONTRASTIVE_OPTIONS = ("alpha", "top_k")
+GREEDY_TOO = ("repetition_penalty", "logit_bias")  # what also bends a choice without chance
 DEFAULT_TEMPERATURE = 0.8
 
 
@@ -63,7 +75,7 @@ DEFAULT_TEMPERATURE = 0.8
     metavar="FILE",
     help='Continue every line of this file, several at once; of a .jsonl file the "prompt" of each line.',
 )
-@click.option("--slots", type=click.IntRange(min=1), help="With --prompts: how many at once (8 unless given).")
+@click.option("--slots", type=click.IntRange(1, 1024), help="With --prompts: how many at once (8 unless given).")
 @click.option("--stop", multiple=True, metavar="TEXT", help="Stop before this text; may be given several times.")
 @click.option("--parts", "folder", type=Path, metavar="DIR", help="Run the model on your own parts.")
 @click.option("--compare", "comparing", is_flag=True, help="Show the usual strategies side by side.")
@@ -134,6 +146,10 @@ def read_prompts(path: Path) -> list[str]:
 
     # Only "\n" ends a line: splitlines would also cut inside a text at U+2028.
     lines = [(number, line) for number, line in enumerate(read_text(path).split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise DataError(
+            "all its lines are blank", where=quoted(str(path)), fix="write prompts into it", code="DATA_EMPTY", status=2
+        )
     if path.suffix != ".jsonl":
         return [line.removesuffix("\r") for _, line in lines]
     prompts: list[str] = []
@@ -158,6 +174,8 @@ def read_prompts(path: Path) -> list[str]:
 
 def stops(options: Mapping[str, Any]) -> list[str]:
     """The texts to stop before."""
+    if "" in options["stop"]:
+        raise ConfigError("a --stop text is empty", where="groundup generate", fix="leave it out", code="CLI_USAGE")
     return [argument_text(text, "--stop") for text in options["stop"]]
 
 
@@ -183,14 +201,25 @@ def with_bias(chosen: AnyStrategy, biases: tuple[str, ...], tokenizer: Tokenizer
         number = float_of(value)
         if not equals or not token or number is None:
             refuse_bias(f"--logit-bias {quoted(bias)} is not TOKEN=VALUE", "write for example 42=-5, or ' the=-inf'")
-        ids = [int(token)] if token.isascii() and token.isdecimal() else tokenizer.encode(token)
-        if len(ids) != 1:
-            refuse_bias(f"--logit-bias {quoted(token)} is {len(ids)} tokens", "bias each of them by its id")
-        if ids[0] >= tokenizer.vocab_size:
-            refuse_bias(f"--logit-bias names token {ids[0]}", f"use 0 to {tokenizer.vocab_size - 1}")
-        found[ids[0]] = number
+        found[biased_token(token, tokenizer)] = number
     with problems_as_flags():
         return dataclasses.replace(chosen, logit_bias=found)
+
+
+def biased_token(token: str, tokenizer: Tokenizer) -> int:
+    """The id that --logit-bias names, by its number or by its text. Raises ConfigError where it is not one token."""
+    if token.isascii() and token.isdecimal():
+        # Python reads no number of thousands of digits.
+        if len(token) > MOST_DIGITS or int(token) >= tokenizer.vocab_size:
+            refuse_bias(f"--logit-bias names token {quoted(token)}", f"use 0 to {tokenizer.vocab_size - 1}")
+        return int(token)
+    ids = tokenizer.encode(token)
+    if len(ids) != 1:
+        refuse_bias(
+            f'--logit-bias: "{quoted(token)}" is {len(ids)} tokens: {quoted(str(ids)[1:-1])}',
+            "bias each of them by its id",
+        )
+    return ids[0]
 
 
 def float_of(text: str) -> float | None:
@@ -217,11 +246,11 @@ def chosen_strategy(strategy: str | None, options: Mapping[str, Any]) -> AnyStra
     groups = {"sample": SAMPLE_OPTIONS, "beam": BEAM_OPTIONS, "contrastive": CONTRASTIVE_OPTIONS, "greedy": ()}
     chosen = strategy or "sample"
     for name, group in groups.items():
-        others = tuple(option for option in group if option not in groups[chosen])
-        to_have_it = (
-            f"use --strategy {name}" if name != "sample" or chosen != "greedy" else "use --temperature 0 instead"
-        )
-        refuse_idle(options, others, f"--strategy {chosen}", f"{to_have_it}, or leave it out")
+        for option in (option for option in group if option not in groups[chosen]):
+            fix = f"leave out {as_flag(option)}, or use --strategy {name}"
+            if chosen == "greedy" and option in GREEDY_TOO:
+                fix += " with --temperature 0"
+            refuse_idle(options, (option,), f"--strategy {chosen}", fix)
     settings: dict[str, Any] = {"temperature": DEFAULT_TEMPERATURE} if chosen == "sample" else {}
     settings |= {name: options[name] for name in groups[chosen] if options[name] is not None and name != "logit_bias"}
     with problems_as_flags():
@@ -252,13 +281,12 @@ def refuse_idle(options: Mapping[str, Any], names: tuple[str, ...], chosen: str,
     """Raise ConfigError for an option that would do nothing: somebody expects it to do something."""
     for name in names:
         if options[name] is not None:
-            flag = name if name.isupper() else f"--{name.replace('_', '-')}"
-            what = f"{flag} does nothing with {chosen}"
+            what = f"{name if name.isupper() else as_flag(name)} does nothing with {chosen}"
             raise ConfigError(what, where="groundup generate", fix=fix, code="CLI_USAGE")
 
 
 def as_flag(problem: str) -> str:
-    """A strategy's sentence about one of its settings, with the name of the option: top_k becomes --top-k."""
+    """A strategy's setting, or its sentence about one, with the name of the option: top_k becomes --top-k."""
     name, space, rest = problem.partition(" ")
     return f"--{name.replace('_', '-')}{space}{rest}"
 
@@ -355,14 +383,7 @@ def run_comparison(
     if as_json:
         say_json({"prompt": prompt, "written": [dataclasses.asdict(one) for one in written]})
         return 0
-    head = [
-        "",
-        _("log-probability a token"),
-        _("different tokens"),
-        _("different pairs"),
-        _("repeated"),
-        _("tokens/s"),
-    ]
+    head = ["", _("log-probability a token"), _("different tokens"), _("different pairs"), _("repeated"), _("tokens/s")]
     rows = [
         [
             one.name,

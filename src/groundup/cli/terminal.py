@@ -19,6 +19,8 @@ import click
 
 from ..errors import ConfigError, DataError
 
+MOST_DIGITS = 18  # of a token id in an argument: Python reads no number of more than 4,300
+
 # Marks that turn the direction of writing: they can make a text read as another one.
 DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
 

@@ -13,7 +13,7 @@ import click
 from ..errors import ConfigError, DataError, quoted
 from .groups import Group
 from .models import Notes
-from .terminal import argument_text, has_colour, is_terminal, read_stdin, say, say_json, table, visible
+from .terminal import MOST_DIGITS, argument_text, has_colour, is_terminal, read_stdin, say, say_json, table, visible
 
 if TYPE_CHECKING:
     from ..text.sources import Reading
@@ -38,7 +38,13 @@ def tokenizer() -> None:
 @click.option(
     "--pattern", type=click.Choice(["gpt2", "gpt4"]), default="gpt2", show_default=True, help="How words are cut."
 )
-@click.option("--workers", type=int, default=None, metavar="N", help="Counting processes; without it, one a core.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 256),
+    default=None,
+    metavar="N",
+    help="Counting processes; without it, one a core.",
+)
 @click.option("--force", is_flag=True, help="Replace a tokenizer.json that is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
 def train(
@@ -207,7 +213,7 @@ def text_of(argument: str) -> str:
 
 def number(word: str) -> int:
     """One token id."""
-    if not word.isdecimal():
+    if not word.isdecimal() or len(word) > MOST_DIGITS:
         raise ConfigError(
             f"{quoted(word)} is no token id",
             where="groundup tokenizer decode",

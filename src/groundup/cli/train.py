@@ -79,9 +79,7 @@ def train(
     if as_json:
         say_json(as_json_object(result))
     else:
-        say_result(
-            result, view.sample_text if isinstance(view, LiveView) else "", in_all=time.monotonic() - began
-        )
+        say_result(result, view.sample_text if isinstance(view, LiveView) else "", in_all=time.monotonic() - began)
         say_next(next_commands(result, config, preset, folder))
     return 0
 

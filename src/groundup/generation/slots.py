@@ -32,6 +32,7 @@ from .parts import GenerationParts
 from .strategies import AnyStrategy, Beam, Contrastive, Strategy
 
 N_SLOTS = 8
+MOST_SLOTS = 1024  # each of them has a cache for a whole context
 
 
 def generate_batch(
@@ -58,9 +59,10 @@ def generate_batch(
         raise ConfigError(
             f"there are {len(strategies)} strategies for {len(read)} prompts", fix="give one, or one each"
         )
-    if slots < 1 or max_tokens < 0:
-        name, value, least = ("slots", slots, 1) if slots < 1 else ("max_tokens", max_tokens, 0)
-        raise ConfigError(f"{name} is {value}", where="generate_batch", fix=f"use {least} or more")
+    if not 1 <= slots <= MOST_SLOTS:
+        raise ConfigError(f"slots is {slots}", where="generate_batch", fix=f"use 1 to {MOST_SLOTS}")
+    if max_tokens < 0:
+        raise ConfigError(f"max_tokens is {max_tokens}", where="generate_batch", fix="use 0 or more")
     parts = parts_of(model) if parts is None else parts
     ends = {*stop} if eos_id is None else {eos_id, *stop}
     by_token = [one for one in strategies if not isinstance(one, Beam | Contrastive)]

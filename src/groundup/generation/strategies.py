@@ -28,6 +28,10 @@ from .parts import LIBRARY, GenerationParts
 
 Filter = Callable[[Tensor, Sequence[int]], Tensor]  # scores (V,) and the text so far -> scores (V,)
 
+MOST_BEAMS = 1024  # each of them a row of its own in the cache
+LARGEST_PENALTY = 10.0  # of the length: a power of the number of tokens
+LARGEST_BIAS = 1e30  # of a score, which is a float32: larger ones add up to infinity
+
 COLDEST = 1e-4  # below this temperature the best token has all the probability: dividing could only overflow
 
 
@@ -108,8 +112,11 @@ class Sample:
         if self.typical_p is not None and not (_is_number(self.typical_p) and 0 < self.typical_p <= 1):
             yield f"typical_p is {self.typical_p}: use a number above 0, up to 1 (all)"
         for token, bias in self.logit_bias.items():
-            if not (_is_number(bias) or bias == -math.inf):
-                yield f"logit_bias of token {token} is {bias}: use a number, for example 5, or -inf to rule it out"
+            if not ((_is_number(bias) and abs(bias) <= LARGEST_BIAS) or bias == -math.inf):
+                yield (
+                    f"logit_bias of token {token} is {bias}: use a number, for example 5, of at most {LARGEST_BIAS:g}, "
+                    "or -inf to rule it out"
+                )
         if not _is_number(self.repetition_penalty) or self.repetition_penalty <= 0:
             yield f"repetition_penalty is {self.repetition_penalty}: use a number above 0, for example 1.1; 1 is none"
 
@@ -127,10 +134,13 @@ class Beam:
 
     def problems(self) -> Iterator[str]:
         """Each setting that is out of range, with what would do."""
-        if not _is_count(self.beams):
-            yield f"beams is {self.beams}: use a whole number of at least 1"
-        if not _is_number(self.length_penalty):
-            yield f"length_penalty is {self.length_penalty}: use a number, for example 1"
+        if not _is_count(self.beams) or self.beams > MOST_BEAMS:
+            yield f"beams is {self.beams}: use a whole number from 1 to {MOST_BEAMS}"
+        if not _is_number(self.length_penalty) or abs(self.length_penalty) > LARGEST_PENALTY:
+            yield (
+                f"length_penalty is {self.length_penalty}: "
+                f"use a number from -{LARGEST_PENALTY:g} to {LARGEST_PENALTY:g}, for example 1"
+            )
         if not _is_count(self.n_best) or (_is_count(self.beams) and self.n_best > self.beams):
             yield f"n_best is {self.n_best}: use a whole number from 1 to beams ({self.beams})"
 

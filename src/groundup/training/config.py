@@ -17,6 +17,8 @@ from ..config import Section, Table, apply_settings, build, parse_toml, quoted_c
 from ..errors import ConfigError, quoted
 from ..model.config import ModelConfig
 
+MOST_THREADS = 1024  # torch dies of many more, without a word
+MOST_RATE = 1e6  # beyond, the rate itself overflows on its way through a schedule or an optimizer
 CALIBRATION_STEPS = 20  # after so many steps a time budget becomes a number of steps
 
 
@@ -77,6 +79,11 @@ class TrainingSection(Section):
             value = getattr(self, key)
             if value is not None and value < 1:
                 yield f"training.{key} is {value}: use a whole number of at least 1"
+        if self.threads is not None and self.threads > MOST_THREADS:
+            yield f"training.threads is {self.threads}: use 1 to {MOST_THREADS}"
+        for key in ("max_lr", "muon_lr", "weight_decay"):
+            if getattr(self, key) > MOST_RATE:
+                yield f"training.{key} is {getattr(self, key)}: use at most {MOST_RATE:g}"
         for key in ("seconds", "max_lr", "muon_lr", "max_norm"):
             value = getattr(self, key)
             if value is not None and not value > 0:

@@ -61,7 +61,7 @@ def peak_bytes(config: TrainConfig, n_cores: int = 1) -> int:
 
 
 def require_memory(config: TrainConfig) -> None:
-    """Raise ConfigError CFG_MEMORY, with the estimate, when the machine cannot hold what a run keeps all the time."""
+    """Raise ConfigError CFG_MEMORY, with the estimate, when the machine cannot hold what a run or its steps take."""
     needed, free = lasting_bytes(config), available_bytes()
     if free is not None and needed > free:
         raise ConfigError(
@@ -69,5 +69,16 @@ def require_memory(config: TrainConfig) -> None:
             f"{free:,} are free",
             where="model",
             fix="set a smaller model.n_layers, model.d_model or model.vocab_size, or use a machine with more memory",
+            code="CFG_MEMORY",
+        )
+    for_a_step = peak_bytes(config) - needed
+    if config.training.precision != "float32":  # about half of it is kept in two bytes
+        for_a_step //= 2
+    if free is not None and needed + for_a_step > free:
+        size = config.training.micro_batch_size or config.training.batch_size
+        raise ConfigError(
+            f"a step with {size:,} sequences at once needs {needed + for_a_step:,} bytes of memory, {free:,} are free",
+            where="training",
+            fix="set a smaller training.micro_batch_size or model.context_length, or a smaller model",
             code="CFG_MEMORY",
         )

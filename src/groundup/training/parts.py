@@ -77,7 +77,12 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
         """The folder's own parts, joined with the library's. Raises ConfigError PARTS when it cannot be used."""
         found = read_folder(Path(folder), cls.defaults() | ELSEWHERE)
         fields = set(cls.names())
-        nothing = () if found.functions or found.stubs else (f"there is no part in {quoted(str(folder))}",)
+        if not (found.functions or found.stubs):
+            raise ConfigError(
+                "; ".join((f"there is no part in {quoted(str(folder))}", *found.suspects)),
+                fix="give a function there the name of a part, or leave --parts out",
+                code="PARTS",
+            )
         own = {name: function for name, function in found.functions.items() if name in fields}
         return cls(
             **own,
@@ -85,7 +90,7 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
             folder=str(folder),
             source_sha256=found.sha256,
             elsewhere=frozenset(found.functions) - fields,
-            suspects=(*nothing, *found.suspects),
+            suspects=found.suspects,
         )
 
     def fused(self) -> Parts:
