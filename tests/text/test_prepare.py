@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from groundup.canonical_json import canonical_json
+from groundup.canonical_json import canonical_json, sealed
 from groundup.errors import BusyError, ConfigError, DataError, GroundupError, StorageError
 from groundup.report import Report
 from groundup.text import Tokenizer, packaged, pieces
@@ -183,6 +183,43 @@ def test_leftovers_of_another_job_are_refused(names: list[str], tmp_path: Path, 
         prepare(names, tokenizer, out, chosen)
     assert (caught.value.code, caught.value.status) == ("OUT_EXISTS", 2)
     assert before <= set(content(out))
+
+
+def test_a_refused_folder_keeps_every_file_and_gets_none(names: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("thesis.tex", ".tmp-notes", ".tmp-train-000000.bin", ".tmp-job.json-0123abcd"):
+        (out / name).write_text("x")
+    before = content(out)
+    with pytest.raises(ConfigError) as caught:
+        prepare(names, TOKENIZER, out, options())
+    assert caught.value.code == "OUT_EXISTS"
+    assert content(out) == before
+
+
+def test_of_a_folder_that_is_taken_only_what_a_stopped_job_left_goes(names: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in (".tmp-notes", ".tmp-train-000000.bin", ".tmp-val-000001.documents", ".tmp-job.json-0123abcd"):
+        (out / name).write_text("x")
+    (out / ".tmp-train-999999.bin").mkdir()
+    prepare(names, TOKENIZER, out, options())
+    assert sorted(path.name for path in out.glob(".tmp-*")) == [".tmp-notes", ".tmp-train-999999.bin"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "another table"])
+def test_a_job_file_that_is_none_is_refused_and_not_waited_for(names: list[str], tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    if kind == "another table":  # alone it would be taken for a damaged one, and begun again
+        (out / "train-000000.bin").write_bytes(b"")
+    make = {"pipe": os.mkfifo, "folder": Path.mkdir, "another table": lambda path: path.write_bytes(
+        canonical_json(sealed({"identity": {}, "entries": [], "places": None}))
+    )}  # fmt: skip
+    make[kind](out / "job.json")
+    with pytest.raises(ConfigError) as caught:
+        prepare(names, TOKENIZER, out, options())
+    assert caught.value.code == "OUT_EXISTS"
 
 
 def test_two_jobs_in_one_folder_are_one_too_many(names: list[str], tmp_path: Path) -> None:

@@ -170,9 +170,7 @@ def test_more_shards_than_files_that_may_be_open_are_read(folder: Path, monkeypa
     ids = open_shards(folder).ids("train")
     n_open = len(os.listdir("/proc/self/fd"))
     assert ids.read(0, len(ids)).tolist() == [
-        i
-        for entry in open_shards(folder).entries("train")
-        for i in np.fromfile(folder / entry["name"], "<u2").tolist()
+        i for entry in open_shards(folder).entries("train") for i in np.fromfile(folder / entry["name"], "<u2").tolist()
     ]
     assert len(ids.arrays) > 3 and len(os.listdir("/proc/self/fd")) <= n_open + 2
     del ids

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from groundup.canonical_json import canonical_json, parse_sealed, sealed
-from groundup.errors import ConfigError, DataError, GroundupError
+from groundup.errors import CheckpointError, ConfigError, DataError, GroundupError
 from groundup.report import Report
 from groundup.text import Tokenizer, packaged, shards
 from groundup.text.loader import Loader
@@ -401,3 +401,19 @@ def test_texts_are_read_as_before() -> None:
     assert isinstance(read_data(load_config("first-gpt").data), Texts)
     with pytest.raises(DataError):
         read_data(load_config("first-gpt", ["data.train=nothing.txt"]).data)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "nested", "too long"])
+def test_accepted_data_that_are_no_table_are_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "accepted-data.json"
+    make = {
+        "pipe": os.mkfifo,
+        "folder": Path.mkdir,
+        "nested": lambda path: path.write_text("[" * 100_000),
+        "too long": lambda path: path.write_text("[" + " " * (1 << 20) + "]"),
+    }
+    assert RunDirectory(tmp_path)._accepted_data() == []
+    make[kind](path)
+    with pytest.raises(CheckpointError) as caught:
+        RunDirectory(tmp_path)._accepted_data()
+    assert (caught.value.code, caught.value.status) == ("RUN_JSON", 3)

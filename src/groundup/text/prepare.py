@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +29,7 @@ import numpy as np
 
 from .. import files
 from ..canonical_json import Json, canonical_json, sealed
-from ..errors import BusyError, ConfigError, DataError, quoted
+from ..errors import BusyError, ConfigError, DataError, GroundupError, quoted
 from ..report import SILENT, Report
 from .encoders import dtype_of, encoders
 from .pieces import Piece
@@ -40,6 +41,7 @@ from .tokenizer import Tokenizer
 CHUNK = 1 << 18  # characters that go to an encoder at once
 HEAD = 1 << 16  # characters of a document that decide on which side it falls
 SHARD_TOKENS = 1 << 26
+LEFTOVER = re.compile(r"\.tmp-(train|val)-[0-9]{6,}\.(bin|documents)")  # a shard that was not finished
 UNPACKED = {"": 1, ".gz": 3, ".zst": 3}  # how many bytes of text a stored byte is, about
 
 
@@ -217,13 +219,13 @@ def identity_of(sources: Sequence[Source], tokenizer: Tokenizer, options: Prepar
 
 
 def begin(out: Path, identity: Json) -> Job:
-    """The job in a folder: a new one, or the one that was stopped. Raises ConfigError OUT_EXISTS for anything else."""
+    """The job in a folder: a new one, or the one that was stopped. Raises ConfigError OUT_EXISTS for anything else.
+
+    Of a folder that is refused nothing is touched, and of any other only what a stopped job has left.
+    """
     there = sorted(path.name for path in out.iterdir() if path.name != "lock" and not path.name.startswith("."))
-    for leftover in out.glob(".tmp-*"):
-        leftover.unlink(missing_ok=True)
-    if JOB in there and (job := Job.load(out)) is not None and job.identity == identity:
-        return job
-    if there and there != [JOB]:
+    job = Job.load(out) if JOB in there else None
+    if (job is None or job.identity != identity) and there and not (there == [JOB] and (out / JOB).is_file()):
         what = "finished shards are" if INDEX in there else "files of another job, or none of ours, are"
         raise ConfigError(
             f"{what} already here: {quoted(', '.join(there[:4]), 100)}",
@@ -231,8 +233,13 @@ def begin(out: Path, identity: Json) -> Job:
             fix="name another folder with --out, or remove this one",
             code="OUT_EXISTS",
         )
-    job = Job(identity)
-    job.save(out)
+    files.discard_temporary(out)
+    for path in out.iterdir():
+        if LEFTOVER.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
+    if job is None or job.identity != identity:
+        job = Job(identity)
+        job.save(out)
     return job
 
 
@@ -258,10 +265,11 @@ def finish(out: Path, job: Job, tokenizer: Tokenizer) -> Json:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Generator[None]:
-    """The folder, made if need be, for this process alone."""
+    """The folder, made if need be, for this process alone. The lock goes at the end, and of a refused folder too."""
     files.make_folder(out)
+    made = not (out / "lock").exists()
     with files.storage_errors(out):
-        descriptor = os.open(out / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = files.open_to_lock(out / "lock")
     try:
         files.lock_file(descriptor)
     except BlockingIOError:
@@ -272,11 +280,16 @@ def locked(out: Path) -> Generator[None]:
             fix="wait for it, or name another folder with --out",
             code="OUT_LOCKED",
         ) from None
+    to_remove = True
     try:
         yield
+    except BaseException as error:
+        to_remove = made and isinstance(error, GroundupError) and error.code == "OUT_EXISTS"
+        raise
     finally:
+        if to_remove:
+            (out / "lock").unlink(missing_ok=True)
         os.close(descriptor)
-    (out / "lock").unlink(missing_ok=True)
 
 
 def expected_bytes(sources: Sequence[Source], tokenizer: Tokenizer) -> int:

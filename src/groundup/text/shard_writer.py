@@ -9,6 +9,7 @@ Read next: `prepare.py`, which says what is written.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import numpy as np
 from .. import files
 from ..canonical_json import Json, canonical_json, parse_sealed, sealed
 from .encoders import Ids, dtype_of
-from .shards import JOB, SPLITS, Split, token_lengths
+from .shards import JOB, MAX_INDEX_BYTES, SPLITS, Split, token_lengths
 from .tokenizer import Tokenizer
 
 
@@ -46,13 +47,19 @@ class Job:
 
     @classmethod
     def load(cls, out: Path) -> Job | None:
-        """The job that was begun in a folder; None where the file is damaged."""
-        table = parse_sealed((out / JOB).read_bytes())
-        if table is None:
+        """The job that was begun in a folder; None where the file is damaged, or something else stands there."""
+        try:
+            with files.open_regular(out / JOB) as file:
+                table = parse_sealed(
+                    bytes(files.read_whole(file, min(os.fstat(file.fileno()).st_size, MAX_INDEX_BYTES)))
+                )
+            if table is None:
+                return None
+            job = cls(table["identity"])
+            for split in SPLITS:
+                job.entries[split], job.places[split] = list(table["entries"][split]), Place(**table["places"][split])
+        except (OSError, KeyError, TypeError):
             return None
-        job = cls(table["identity"])
-        for split in SPLITS:
-            job.entries[split], job.places[split] = table["entries"][split], Place(**table["places"][split])
         return job
 
 

@@ -170,7 +170,10 @@ class ShardFolder:
         """The ids of a split, which stay on the disk."""
         kind, opened = np.dtype(self.index["dtype"]).newbyteorder("<"), lru_cache(MAX_OPEN)(OpenFile)
         return IdReader(
-            [FileIds(self.path / entry["name"], kind, range(entry["n_tokens"]), opened) for entry in self.entries(split)]
+            [
+                FileIds(self.path / entry["name"], kind, range(entry["n_tokens"]), opened)
+                for entry in self.entries(split)
+            ]
         )
 
     def document_ends(self, split: Split) -> NDArray[np.uint64]:

@@ -32,8 +32,8 @@ COMPRESSED = (".gz", ".zst")
 TEXT_ENDINGS = (".txt", ".text", ".md", *KINDS)  # what is read of a folder
 
 BLOCK = 1 << 20  # bytes or characters that are read at once
-PACKED_BLOCK = 1 << 14  # bytes of a .zst: they may unpack to a thousand times as many
-LONGEST_LINE = 1 << 28  # bytes of one line of JSON Lines
+PACKED_BLOCK = 1 << 10  # bytes of a .zst: four of them may unpack to 131,072, so that these are 32 MiB at most
+LONGEST_LINE = 1 << 25  # bytes of one line of JSON Lines
 
 
 @dataclass(frozen=True)

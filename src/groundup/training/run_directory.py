@@ -191,11 +191,15 @@ class RunDirectory:
         """The data that were accepted since the run was begun."""
         path = self.path / ACCEPTED
         try:
-            found = json.loads(path.read_text("utf-8")) if path.exists() else []
+            with files.open_regular(path) as file:
+                found = json.loads(files.read_whole(file, min(path.stat().st_size, MAX_IDENTITY_BYTES)))
             return [{"was": str(entry["was"]), "now": str(entry["now"])} for entry in found]
-        except (ValueError, KeyError, TypeError) as error:
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            what = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is damaged"
             raise CheckpointError(
-                f"{ACCEPTED} is damaged", where=str(path), fix="restore it from a copy, or remove it", code="RUN_JSON"
+                f"{ACCEPTED} {what}", where=str(path), fix="restore it from a copy, or remove it", code="RUN_JSON"
             ) from error
 
     def _read_identity(self) -> dict[str, object]:
