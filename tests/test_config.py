@@ -224,7 +224,11 @@ def test_a_section_made_in_python_checks_types_and_choices_too() -> None:
 NUMBERS = st.floats(1e-300, 1e300)
 WORDS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 SETTINGS = st.fixed_dictionaries(
-    {"training": st.fixed_dictionaries({"max_lr": NUMBERS, "min_lr": st.just(0.0), "steps": st.integers(1, 2**60)})},
+    {
+        "training": st.fixed_dictionaries(
+            {"max_lr": st.floats(1e-300, 1e30), "min_lr": st.just(0.0), "steps": st.integers(1, 2**60)}
+        )
+    },
     optional={
         "data": st.fixed_dictionaries({"train": st.lists(WORDS, max_size=3), "tokenizer": WORDS | st.none()}),
         "model": st.fixed_dictionaries({"rope_theta": NUMBERS, "bias": st.booleans(), "norm_eps": st.none() | NUMBERS}),

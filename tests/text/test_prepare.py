@@ -289,7 +289,7 @@ def test_a_vocabulary_above_two_bytes_gets_four(
     monkeypatch.undo()
     prepare(names[:1], TOKENIZER, tmp_path / "narrow", options())
     wide, narrow = (open_shards(tmp_path / name).ids("train") for name in ("wide", "narrow"))
-    assert wide.arrays[0].dtype.itemsize == 2 * narrow.arrays[0].dtype.itemsize == 4
+    assert wide.arrays[0].kind.itemsize == 2 * narrow.arrays[0].kind.itemsize == 4
     assert wide.read(0, len(wide)).tolist() == narrow.read(0, len(narrow)).tolist()
 
 

@@ -18,7 +18,7 @@ from ..errors import ConfigError, quoted
 from ..model.config import ModelConfig
 
 MOST_THREADS = 1024  # torch dies of many more, without a word
-MOST_RATE = 1e6  # beyond, the rate itself overflows on its way through a schedule or an optimizer
+MOST_RATE = 1e30  # beyond, the rate itself overflows on its way through a schedule or an optimizer
 CALIBRATION_STEPS = 20  # after so many steps a time budget becomes a number of steps
 
 
