@@ -384,7 +384,12 @@ NAMES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NAMES, ids=[repr(name)[:20] for name in NAMES])
+# Each name takes thirteen commands: these in the fast tests, the rest in the slow ones.
+SOME = {"a b", "two\nlines", "-rf", "x" * 250, "no utf8 \udcff"}
+EACH = [pytest.param(name, id=repr(name)[:20], marks=[] if name in SOME else pytest.mark.slow) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_e3_every_verb_works_in_any_folder_or_says_why_not(
     name: str, trained: Path, tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

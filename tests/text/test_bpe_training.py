@@ -34,6 +34,7 @@ def test_learns_the_same_from_runs_and_alternations(text: str, n_times: int):
     assert learn_merges({text: n_times}, 60) == train_bpe("\n".join([text] * n_times), 316, r"[^\n]+")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["the-verdict", "chinese"])
 def test_learns_the_merges_of_the_readable_trainer_from_a_book(name: str):
     text = packaged(name).train[:5_000]

@@ -80,6 +80,7 @@ def test_ids_are_those_of_each_text_encoded_as_a_whole(names: list[str], tmp_pat
     assert ids.read(0, len(ids)).tolist() == wanted
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_writes_the_same_bytes(names: list[str], tmp_path: Path) -> None:
     found = []
     for n_workers in (0, 1, 2, 4):

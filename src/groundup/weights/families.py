@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .gpt2 import Tensors, convert_gpt2_weights, to_gpt2
 
@@ -167,10 +167,10 @@ LLAMA = Family(
     to_theirs=LLAMA_NAMES.to_theirs,
 )
 
-QWEN3 = Family(
+QWEN3 = replace(
+    LLAMA,
     model_type="qwen3",
     architecture="Qwen3ForCausalLM",
-    prefix="model.",
     settings={**LLAMA_SETTINGS, "d_head": ("head_dim", 128)},
     always={**MODERN, "qk_norm": True},
     only={
@@ -179,12 +179,6 @@ QWEN3 = Family(
         "attention_bias": (False, None),
         "use_sliding_window": (False, None),
     },
-    copies={},
-    embedding="embed_tokens.weight",
-    layer="layers.",
-    leftovers=r"layers\.\d+\.self_attn\.rotary_emb\.inv_freq",
-    to_ours=LLAMA_NAMES.to_ours,
-    to_theirs=LLAMA_NAMES.to_theirs,
 )
 
 FAMILIES = {family.model_type: family for family in (GPT2, LLAMA, QWEN3)}
