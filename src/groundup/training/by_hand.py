@@ -66,20 +66,9 @@ class GivenSlope(torch.autograd.Function):
         return None, None, *(gradient if scale == 1 else gradient * scale for gradient in ctx.gradients)
 
 
-def adamw_step_by_hand(
-    param: Tensor,
-    grad: Tensor,
-    m: Tensor,
-    v: Tensor,
-    step: int,
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.95),
-    eps: float = 1e-8,
-    weight_decay: float = 0.1,
-) -> None:
-    """`backprop`'s AdamW on the memory of tensors, in place."""
-    tensors = (param.detach().numpy(), grad.numpy(), m.numpy(), v.numpy())
-    optimizer.adamw_step(*tensors, step=step, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+def adamw_step_by_hand(param: Tensor, grad: Tensor, m: Tensor, v: Tensor, *numbers: Any, **options: Any) -> None:
+    """`backprop`'s AdamW on the memory of tensors, in place; step, rate and all the rest as there."""
+    optimizer.adamw_step(param.detach().numpy(), grad.numpy(), m.numpy(), v.numpy(), *numbers, **options)
 
 
 def clip_gradients_by_hand(grads: list[Tensor | None], max_norm: float) -> float:
