@@ -353,8 +353,8 @@ def test_r4_a_killed_run_leaves_no_process_and_a_free_lock(prepared: Path, tmp_p
     while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < end:
         time.sleep(0.02)
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-    with RunDirectory(tmp_path / "run"):
-        pass  # the lock is free
+    with RunDirectory(tmp_path / "run") as run:  # which takes the lock
+        assert run.was_there
     last = max(int(path.name[5:]) for path in (tmp_path / "run" / "checkpoints").glob("step-*"))
     train_on(prepared, tmp_path / "run", "checkpoint.every=5", resume=True, steps=last + 2)
     assert (tmp_path / "run" / "checkpoints" / f"step-{last + 2:012d}").exists()

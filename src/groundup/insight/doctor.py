@@ -286,8 +286,8 @@ class Visit:
                 name = "failed-outside" if error["code"] in OUTSIDE else "failed"
                 error["error"] = error.pop("what")
                 self.find(name, step=step, **error, **self._ways())
-            case _:
-                pass  # done
+            case _:  # done: that is no ailment
+                return
 
     def _ways(self) -> dict[str, object]:
         """How to go on, and from where."""
