@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,23 +25,13 @@ from faults.harness import (
     status,
     words,
 )
+from limits import largest_file
 
 from groundup import files
 from groundup.errors import StorageError
 from groundup.report import SILENT
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from groundup.weights.manifest import HASHED, MANIFEST
-
-
-@contextmanager
-def largest_file(n_bytes: int) -> Iterator[None]:
-    """No file may grow larger: how a full disk looks to a writer, first a short write, then an error."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(scope="module")
