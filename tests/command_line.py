@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
 from groundup.cli.language import paragraphs
 from groundup.cli.main import COMMANDS, groundup
@@ -46,6 +47,8 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
+
+needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
 
 
 # --- what is translated -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
-from command_line import Run
+from command_line import Run, needs_dev_full
 
 from groundup.cli.main import COMMANDS, Session, as_text, as_told, main
 from groundup.errors import ConfigError, GroundupError
@@ -143,9 +143,8 @@ def test_ctrl_c_is_status_130_and_no_error() -> None:
     assert as_text(told) == "stopped [INTERRUPTED]"
 
 
+@needs_dev_full
 def test_a_full_disk_behind_stdout_is_no_bug() -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
     with open("/dev/full", "w") as full:
         command = [sys.executable, "-m", "groundup", "--help"]
         shown = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)

@@ -6,7 +6,6 @@ time, and nothing is left behind; or it simply works. No traceback, no waiting f
 
 from __future__ import annotations
 
-import gettext
 import json
 import os
 import shlex
@@ -25,7 +24,6 @@ from command_line import TINY, Outcome, Run
 
 from groundup import config as config_module
 from groundup.cli import main as main_module
-from groundup.cli.main import main
 from groundup.config import MAX_BYTES
 from groundup.model import Transformer
 from groundup.training import load_config, memory, train
@@ -35,19 +33,7 @@ ENDS_SECONDS = 20  # a request that is refused ends at once; whoever waits for a
 
 
 @pytest.fixture(autouse=True)
-def english(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An English terminal, and gettext afterwards as before."""
-    for name in ("GROUNDUP_LANG", "LC_ALL", "LC_MESSAGES", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("LANG", "C.UTF-8")
-    monkeypatch.setenv("LANGUAGE", "")
-    domain = gettext.textdomain()
-    yield
-    gettext.textdomain(domain)
-
-
-@pytest.fixture(autouse=True)
-def alarm() -> Iterator[None]:
+def alarm(english: None) -> Iterator[None]:
     """Ends a test that waits for a pipe."""
 
     def ring(*_: object) -> None:
@@ -61,27 +47,16 @@ def alarm() -> Iterator[None]:
 
 
 @pytest.fixture
-def groundup(capsys: pytest.CaptureFixture[str]) -> Run:
+def groundup(groundup: Run) -> Run:
     """Runs the command line in this process, and looks at the form of every answer."""
 
     def run(*words: str | Path) -> Outcome:
-        capsys.readouterr()
-        status = main([str(word) for word in words])
-        written = capsys.readouterr()
-        shown = Outcome(status, written.out, written.err)
+        shown = groundup(*words)
         assert "[BUG]" not in shown.err and '"BUG"' not in shown.out, shown
         assert "Traceback" not in shown.err
         return shown
 
     return run
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A very small run."""
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert main(["train", "first-gpt", "--run-dir", str(folder), *TINY]) == 0
-    return folder
 
 
 def error_of(shown: Outcome) -> Any:

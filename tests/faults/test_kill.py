@@ -101,7 +101,9 @@ def test_k1_20_kills_of_the_real_command_lose_no_checkpoint(tiny: Tiny, tmp_path
             quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             child = subprocess.Popen(command(tiny, run, steps=STEPS), env=command_environment(), **quiet)
             # Importing torch takes longer than the run: wait for a save of this child, then for a random moment.
-            wait_until(lambda: child.poll() is not None or saved_steps(run)[-1:] > before)  # noqa: B023 -- used at once
+            wait_until(
+                lambda child=child, run=run, before=before: child.poll() is not None or saved_steps(run)[-1:] > before
+            )
             time.sleep(chance.uniform(0, 0.15))
             child.send_signal(signal.SIGKILL)
             n_kills += child.wait() == -signal.SIGKILL
@@ -153,8 +155,8 @@ def test_r1_40_sigterms_at_random_moments_save_and_go_on_exactly(
         for trial in range(40):
             run, log = tmp_path / f"run-{trial}", tmp_path / f"log-{trial}"
             (pid,) = server.start(job(tiny, run, log, *seldom, steps=STEPS, hook="faults.hooks:slow_steps"))
-            wait_until(lambda: words(log, "phase"))  # noqa: B023
-            wait_until(lambda: catches(pid, signal.SIGTERM))  # noqa: B023
+            wait_until(lambda log=log: words(log, "phase"))
+            wait_until(lambda pid=pid: catches(pid, signal.SIGTERM))
             time.sleep(chance.uniform(0, 0.2))
             os.kill(pid, signal.SIGTERM)
             start = time.monotonic()
@@ -262,7 +264,7 @@ def test_r3_two_early_ctrl_cs_end_the_command_with_130(tiny: Tiny, tmp_path: Pat
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     # Behind a shell's "&" Ctrl-C is switched off, and stays so.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    child = subprocess.Popen(words, env=command_environment(), preexec_fn=heed, **pipes)  # noqa: PLW1509
+    child = subprocess.Popen(words, env=command_environment(), preexec_fn=heed, **pipes)  # noqa: PLW1509 -- no thread here holds a lock
     wait_until(lambda: catches(child.pid, signal.SIGTERM))
     for _ in range(2):
         child.send_signal(signal.SIGINT)

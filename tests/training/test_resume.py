@@ -132,7 +132,8 @@ def test_a_float16_overflow_teaches_nothing_counts_nothing_and_writes_json(
     assert rows[0]["tokens"] == 0
 
 
-def test_a_stop_between_the_scale_and_the_step_loses_neither(tiny: Tiny, tmp_path: Path) -> None:
+@pytest.mark.parametrize("n_checks", [0, 1, 2])  # two micro-batches, then the last moment
+def test_a_stop_between_the_scale_and_the_step_loses_neither(tiny: Tiny, tmp_path: Path, n_checks: int) -> None:
     """Whenever a float16 run is stopped, also at the last moment before its weights change, it goes on exactly."""
     from faults.harness import state_id
 
@@ -141,24 +142,23 @@ def test_a_stop_between_the_scale_and_the_step_loses_neither(tiny: Tiny, tmp_pat
     settings = ("training.precision=float16", "training.micro_batch_size=2")
     tiny.run(tmp_path / "whole", *settings, steps=4)
     take_step = step_module.take_step
-    for n_checks in (0, 1, 2):  # two micro-batches, then the last moment
-        path, calls = tmp_path / f"stopped-{n_checks}", []
+    path, calls = tmp_path / "stopped", []
 
-        def stopping(state: Any, inputs: Any, targets: Any, lr: float, check: Callable[[], None]) -> Any:
-            def counted() -> None:
-                if state.step == 2 and len(calls) == n_checks:  # noqa: B023 -- used up within this turn
-                    os.kill(os.getpid(), 15)
-                calls.append(state.step) if state.step == 2 else None  # noqa: B023
-                check()
+    def stopping(state: Any, inputs: Any, targets: Any, lr: float, check: Callable[[], None]) -> Any:
+        def counted() -> None:
+            if state.step == 2 and len(calls) == n_checks:
+                os.kill(os.getpid(), 15)
+            calls.append(state.step) if state.step == 2 else None
+            check()
 
-            return take_step(state, inputs, targets, lr, counted)
+        return take_step(state, inputs, targets, lr, counted)
 
-        with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
-            patch.setattr("groundup.training.loop.take_step", stopping)
-            tiny.run(path, *settings, steps=4)
-        assert status(path)["step"] == 2
-        tiny.run(path, *settings, steps=4, resume=True)
-        assert state_id(path, 4) == state_id(tmp_path / "whole", 4)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr("groundup.training.loop.take_step", stopping)
+        tiny.run(path, *settings, steps=4)
+    assert status(path)["step"] == 2
+    tiny.run(path, *settings, steps=4, resume=True)
+    assert state_id(path, 4) == state_id(tmp_path / "whole", 4)
 
 
 def test_the_skip_of_an_own_train_step_puts_its_weights_back(tiny: Tiny, tmp_path: Path) -> None:
