@@ -16,6 +16,7 @@ reads in this order never meets anything unexplained.
     canonical_json              JSON that proves itself
     randomness                  a generator of its own for every use
     seam                        how a part gets into a model
+    parts_folder                a folder of somebody's own parts
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut
@@ -111,7 +112,6 @@ reads in this order never meets anything unexplained.
     training.optimizers         from a gradient to a step
     training.flat_optimizer     the same, fast
     training.train_step         the book's step
-    training.parts_folder       a folder of somebody's own parts
     training.by_hand            gradients from the chapter backprop
     training.parts              all parts in one record
     training.data               the texts of a run
@@ -133,6 +133,26 @@ reads in this order never meets anything unexplained.
     insight.doctor              what ails a run
     insight                     (the chapter)
 
+    path.case                   what a part is called with
+    path.wire                   values as bytes
+    path.stubs                  the functions that some parts are given
+    path.observe                everything of a call that can be looked at
+    path.reference              a part with its mistakes as switches
+    path.child                  the process in which a learner's code runs
+    path.sandbox                the judge's end of it
+    path.words                  what is said, in two languages
+    path.compare                are two results the same?
+    path.evidence               the smallest input that shows it
+    path.units                  (the units, in the order of path.toml)
+    path.catalog                the list of parts
+    path.diagnose               trying every known mistake
+    path.replay                 the first inner value that differs
+    path.answer                 a verdict
+    path.judge                  is it right, and if not, why?
+    path.workspace              a learner's files
+    path.check                  am I right?
+    path                        (the chapter)
+
     cli.terminal                words and colours on a screen
     cli.language                English or Chinese
     cli.groups                  commands that help
@@ -145,6 +165,7 @@ reads in this order never meets anything unexplained.
     cli.generate                groundup generate
     cli.evaluate                groundup eval
     cli.export                  groundup export
+    cli.check                   groundup check
     cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement
     cli.bench                   groundup bench
@@ -160,6 +181,7 @@ if TYPE_CHECKING:
     from .errors import GroundupError
     from .generation import Beam, Contrastive, Greedy, Sample, generate, generate_batch
     from .model import ModelConfig, Transformer
+    from .path import check
     from .text.tokenizer import Tokenizer
     from .training import Parts, TrainConfig, load_config, train
     from .weights import load, load_tokenizer, save
@@ -178,6 +200,7 @@ _ADDRESSES = {
     "Tokenizer": "text.tokenizer",
     "TrainConfig": "training",
     "Transformer": "model",
+    "check": "path",
     "generate": "generation",
     "generate_batch": "generation",
     "load": "weights",
@@ -198,6 +221,7 @@ __all__ = [
     "Tokenizer",
     "TrainConfig",
     "Transformer",
+    "check",
     "generate",
     "generate_batch",
     "load",

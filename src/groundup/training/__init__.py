@@ -2,7 +2,7 @@
 
 In reading order: `config` (everything that decides a run), `loss`, `schedule`, `clipping`, `accumulation`, `precision`,
 `side_by_side` (each core a part of the batch), `optimizers` and `flat_optimizer`, `train_step` (the book's), `by_hand`
-(gradients from the chapter `backprop`), `parts_folder` (somebody's own), `parts` (all parts in one record), `data`,
+(gradients from the chapter `backprop`), `parts` (all parts in one record), `data`,
 `memory` (whether it fits), `state`, `step`, `diagnose` (where a number went bad), `run_directory`, `metrics`,
 `signals`, `loop`, `curve`, and `run`, where it all comes together.
 """

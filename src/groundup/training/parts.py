@@ -22,6 +22,7 @@ from ..kernels import fuse
 from ..model.attention import single_head_attention
 from ..model.parts import ModelParts
 from ..model.transformer import count_parameters
+from ..parts_folder import read_folder
 from ..seam import Function, Record
 from ..text import batches, bpe
 from ..weights import convert_gpt2_weights
@@ -32,7 +33,6 @@ from .config import TrainConfig
 from .flat_optimizer import fused_optimizer_step
 from .loss import cross_entropy, evaluate_loss, head_loss
 from .optimizers import adamw_step, decay_groups, muon_orthogonalize, optimizer_step
-from .parts_folder import read_folder
 from .precision import loss_scale_update, mixed_precision_linear
 from .schedule import learning_rate, wsd_learning_rate
 from .train_step import train_step

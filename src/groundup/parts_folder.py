@@ -8,7 +8,7 @@ Whatever cannot be right is said here, before a run begins, with the file and th
 written twice, one that takes other arguments than those it will be given. A name that is nearly that of a part is
 probably meant to be it, and is spoken of.
 
-Read next: `parts.py`.
+Read next: `training/parts.py`, which joins them with the library's.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import files
-from ..errors import ConfigError, GroundupError, quoted
-from ..seam import BOUND_AS, Function
+from . import files
+from .errors import ConfigError, GroundupError, quoted
+from .seam import BOUND_AS, Function
 
 MAX_SOURCE_BYTES = 4 << 20
 NEARLY = 0.85  # how alike two names are that are probably meant to be one
@@ -234,9 +234,9 @@ class Modules:
 
     def part(self, name: str) -> Function:
         """What `from parts import name` gives: own, or lent. An own one is found when it is called, not before."""
-        if name not in self.library:
-            raise AttributeError(name)
         if name not in self.own:
+            if name not in self.library:
+                raise AttributeError(name)
             return self.library[name]
 
         def lazily(*arguments: object, **keywords: object) -> object:

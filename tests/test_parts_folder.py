@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from groundup.errors import ConfigError
+from groundup.parts_folder import expected_signature, require_arguments
 from groundup.training import Parts
 from groundup.training.parts import ELSEWHERE
-from groundup.training.parts_folder import expected_signature, require_arguments
 
 LIBRARY = Parts.defaults() | ELSEWHERE
 

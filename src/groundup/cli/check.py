@@ -1,0 +1,79 @@
+"""`groundup check`: judges somebody's own version of a part."""
+
+from __future__ import annotations
+
+import os
+import sys
+from gettext import gettext as _
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .terminal import indented, padded, say, say_json, styled, width
+
+if TYPE_CHECKING:
+    from ..path import Answer
+
+NOT_PASSED = 1
+
+
+@click.command()
+@click.argument("part", required=False)
+@click.option("--file", type=Path, help="The file that holds your version; the workspace's when not given.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draw the inputs of an earlier check again.")
+@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+def check(part: str | None, file: Path | None, seed: int | None, as_json: bool) -> int:
+    """Judge your own version of a part, and say why it is wrong.
+
+    PART is a name from the list of parts. Without it, everything in the workspace is judged. The exit status is 0 if it
+    passes, and 1 if it does not.
+    """
+    from ..path.check import check_file, check_workspace, home_of
+
+    lang = os.environ.get("LANGUAGE", "en")
+    if part is not None:
+        answer = check_file(part, file or home_of(part, Path()), lang=lang, seed=seed)
+        if as_json:
+            say_json(answer.as_json())
+        else:
+            say_answer(answer)
+        return 0 if answer.passed else NOT_PASSED
+    answers = list(check_workspace(file or Path(), lang=lang, seed=seed))
+    if as_json:
+        say_json({"workspace": str(file or Path()), "parts": [answer.as_json() for answer in answers]})
+    else:
+        for answer in answers:
+            say_answer(answer, brief=True)
+    return 0 if all(answer.passed for answer in answers) else NOT_PASSED
+
+
+def say_answer(answer: Answer, *, brief: bool = False) -> None:
+    """The verdict; then each mistake with its reason, its evidence and a hint."""
+    n_right = answer.cases - answer.failed
+    if answer.passed:
+        verdict = styled(_("right"), sys.stdout, fg="green", bold=True)
+        counts = _("{n} of {n} cases").format(n=answer.cases)
+    elif answer.core:
+        verdict = styled(_("right for the book"), sys.stdout, fg="yellow", bold=True)
+        counts = _("{right} of {n} cases; edges left:").format(right=n_right, n=answer.cases)
+    else:
+        verdict = styled(_("not yet"), sys.stdout, fg="red", bold=True)
+        counts = _("{right} of {n} cases").format(right=n_right, n=answer.cases) if answer.failed else ""
+    say(f"{answer.part}: {verdict}" + (f" ({counts})" if counts else ""))
+    for remark in answer.remarks:
+        say(f"  {remark}")
+    if answer.lent:
+        say(f"  {_('lent:')} {', '.join(answer.lent)}")
+    for mistake in answer.mistakes:
+        say(f"\n  {styled(mistake.what, sys.stdout, bold=True)}" + ("" if mistake.id is None else f" [{mistake.id}]"))
+        if brief:
+            continue
+        labels = [(_("why:"), mistake.why), (_("seen:"), mistake.evidence), (_("hint:"), mistake.hint)]
+        margin = max(width(label) for label, _text in labels)
+        for label, text in labels:
+            if text:
+                shown = indented(text, " " * (margin + 5)).lstrip()
+                say(f"    {styled(padded(label, margin), sys.stdout, bold=True)} {shown}")
+    if answer.output and not answer.passed and not brief:
+        say(f"\n  {_('your code wrote:')}\n{indented(answer.output, '    ')}")

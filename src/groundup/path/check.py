@@ -1,0 +1,115 @@
+"""Am I right? The checker as commands, notebooks and `learn` ask it.
+
+Read next: `workspace.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
+from secrets import randbelow
+from typing import Any
+
+from ..errors import ConfigError, quoted
+from .answer import Answer
+from .catalog import Part, catalog
+from .judge import Bench, Seen, functions_in, judge, verdict
+from .observe import observe
+from .sandbox import Courtroom
+from .workspace import files_of
+
+LARGEST_SEED = 1 << 31
+
+
+def check(name: str, what: Callable[..., Any] | str | Path, *, lang: str = "en", seed: int | None = None) -> Answer:
+    """Judge an implementation of a part: a file that holds it, or a function.
+
+    A file is judged in a process of its own; a function object in this one (isolation "none"): nothing ends a loop
+    without end. seed: of the inputs that are drawn; a new one each time unless given. Raises ConfigError for a part or
+    a file that is not there.
+    """
+    if callable(what):
+        return check_function(name, what, lang=lang, seed=seed)
+    return check_file(name, Path(what), lang=lang, seed=seed)
+
+
+def check_file(
+    name: str, file: Path, *, lang: str = "en", seed: int | None = None, courtroom: Courtroom | None = None
+) -> Answer:
+    """Judge the function `name` of a file. courtroom: one that is warm already."""
+    started = time.monotonic()
+    part = part_named(name)
+    seed = randbelow(LARGEST_SEED) if seed is None else seed
+    if not file.is_file():
+        raise ConfigError(
+            f"there is no file {quoted(str(file))}", fix="name the file that holds the function", code="PATH"
+        )
+    with contextlib.nullcontext(courtroom) if courtroom else opened(part.uses_torch) as room:
+        room.warm_up()  # it imports torch while we do
+        bench = Bench(part, file, files_of(file.parent) or [file], room, lang)
+        answer = judge(bench, part.cases(seed))
+    return replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3))
+
+
+def check_function(name: str, function: Callable[..., Any], *, lang: str = "en", seed: int | None = None) -> Answer:
+    """Judge a function object, in this process."""
+    started = time.monotonic()
+    part = part_named(name)
+    seed = randbelow(LARGEST_SEED) if seed is None else seed
+    cases = part.cases(seed)
+    observations = [[observe(function, call) for call in case.calls] for case in cases]
+    answer = verdict(part, cases, Seen(observations), lang)
+    return replace(answer, seed=seed, isolation="none", seconds=round(time.monotonic() - started, 3))
+
+
+@contextlib.contextmanager
+def opened(torch: bool) -> Generator[Courtroom]:
+    """A courtroom for the time of the block."""
+    room = Courtroom(("torch", "torch.overrides") if torch else ())
+    try:
+        yield room
+    finally:
+        room.close()
+
+
+def part_named(name: str) -> Part:
+    """The part. Raises ConfigError (PART) with the nearest name."""
+    if name not in catalog():
+        close = difflib.get_close_matches(name, catalog(), n=1)
+        fix = f"did you mean {close[0]}?" if close else "see `groundup learn path` for the parts"
+        raise ConfigError(f"there is no part {quoted(name)}", fix=fix, code="PART")
+    return catalog()[name]
+
+
+def home_of(name: str, folder: Path) -> Path:
+    """The file of a workspace in which a part is, or belongs. Raises ConfigError where there is no workspace."""
+    part = part_named(name)
+    files = files_of(folder)
+    if not files:
+        raise ConfigError(
+            f"{quoted(str(folder.resolve()))} is no workspace",
+            fix=f"name the file that holds {name} with --file, or make a workspace: groundup learn init my_llm",
+            code="WORKSPACE",
+        )
+    written = [path for path in files if name in functions_in(path, stubs=True)]
+    return written[0] if written else folder / part.file
+
+
+def check_workspace(folder: Path, *, lang: str = "en", seed: int | None = None) -> Iterator[Answer]:
+    """Judge everything in a workspace that is no stub, in the order of the path."""
+    files = files_of(folder)
+    if not files:
+        raise ConfigError(
+            f"{quoted(str(folder.resolve()))} is no workspace",
+            fix="go into your workspace, or make one: groundup learn init my_llm",
+            code="WORKSPACE",
+        )
+    homes = {name: path for path in files for name in functions_in(path) if name in catalog()}
+    with opened(torch=True) as room:
+        for name in catalog():
+            if name in homes:
+                yield check_file(name, homes[name], lang=lang, seed=seed, courtroom=room)

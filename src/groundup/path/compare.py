@@ -1,0 +1,195 @@
+"""Whether two results are the same, and if not, the first difference that a person would name.
+
+What counts is the meaning. A tuple may be a list, a float may be a tensor of one number; a shape, a dtype or a missing
+gradient is a difference. Numbers are compared on the scale of the largest expected one, as coarsely as the dtype is.
+
+Read next: `catalog.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .case import Case
+from .observe import Observation
+from .wire import Opaque
+
+COARSER = {"bfloat16": 1000.0, "float16": 100.0}  # than float32, whose tolerance a case names
+DISCRETE = math.inf
+
+
+@dataclass(frozen=True)
+class Difference:
+    """kind: value, shape, dtype, type, raises, silent, changed, gradient, call. size: in tolerances."""
+
+    kind: str
+    expected: Any
+    got: Any
+    size: float = DISCRETE
+    where: str = ""
+
+
+def differ(case: Case, expected: list[Observation], got: list[Observation]) -> Difference | None:
+    """The first difference between what was expected of a case's calls and what came; None when there is none."""
+    for wanted, seen in zip(expected, got, strict=True):
+        if fault := _raised(wanted, seen):
+            return fault
+    if case.view is not None:
+        try:
+            shown = case.view(got)
+        except Exception as error:
+            shown = Opaque(f"{type(error).__name__}: {error}")
+        return unlike(case.view(expected), shown, case)
+    for call, wanted, seen in zip(case.calls, expected, got, strict=True):
+        if wanted["error"] is None:
+            if fault := unlike(wanted["value"], seen["value"], case):
+                return fault
+            if fault := _gradients_differ(case, wanted, seen):
+                return fault
+        if fault := _arguments_differ(case, call.arguments, wanted, seen):
+            return fault
+        if wanted["log"] != seen["log"]:
+            return Difference("call", wanted["log"], seen["log"])
+    return None
+
+
+def _raised(wanted: Observation, seen: Observation) -> Difference | None:
+    wanted_error, error = wanted["error"], seen["error"]
+    if error is not None and wanted_error is None:
+        return Difference("raises", wanted["value"], error)
+    if wanted_error is not None and error is None:
+        return Difference("silent", wanted_error, seen["value"])
+    if wanted_error is not None and error is not None and wanted_error["classes"][0] not in error["classes"]:
+        return Difference("raises", wanted_error, error)
+    return None
+
+
+def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Difference | None:
+    for expected, got in zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False):
+        if expected is None:
+            continue
+        if got is None:  # not seen by autograd: where the expected one is zero, that is the same
+            if bool((expected != 0).any()):
+                return Difference("gradient", expected, None)
+            continue
+        if fault := unlike(expected, got, case):
+            return Difference("gradient", expected, got, fault.size)
+    return None
+
+
+def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, seen: Observation) -> Difference | None:
+    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not."""
+    for i, before in enumerate(given):
+        fault = unlike(wanted["arguments"][i], seen["arguments"][i], case)
+        if fault and i in case.changes:
+            return Difference(fault.kind, fault.expected, fault.got, fault.size, where=f"argument {i + 1}")
+        if fault:
+            return Difference("changed", before, seen["arguments"][i], fault.size, where=f"argument {i + 1}")
+    return None
+
+
+def unlike(expected: Any, got: Any, case: Case) -> Difference | None:
+    """How two values differ in meaning."""
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if isinstance(got, Opaque):
+        return Difference("type", expected, got)
+    if torch is not None and isinstance(expected, torch.Tensor):
+        return _unlike_tensor(expected, got, case)
+    if numpy is not None and isinstance(expected, numpy.ndarray):
+        return _unlike_array(expected, got, case)
+    if (torch is not None and isinstance(got, torch.Tensor)) or (numpy is not None and isinstance(got, numpy.ndarray)):
+        got = got.tolist()
+    match expected:
+        case None | str() | bool():
+            same = got == expected and (expected is None) == (got is None)
+            return None if same else Difference("value", expected, got)
+        case int():
+            same = isinstance(got, int | float) and got == expected
+            return None if same else Difference("value", expected, got)
+        case float():
+            if not isinstance(got, int | float):
+                return Difference("type", expected, got)
+            size = _distance(expected, float(got), case.tolerance, max(1.0, abs(expected)))
+            return None if size <= 1 else Difference("value", expected, got, size)
+        case list() | tuple():
+            if not isinstance(got, list | tuple):
+                return Difference("type", expected, got)
+            if len(got) != len(expected):
+                return Difference("value", expected, got)
+            faults = [fault for pair in zip(expected, got, strict=True) if (fault := unlike(*pair, case))]
+            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+        case Mapping():
+            if not isinstance(got, Mapping):
+                return Difference("type", expected, got)
+            if set(expected) != set(got):
+                return Difference("value", expected, got)
+            faults = [fault for key, item in expected.items() if (fault := unlike(item, got[key], case))]
+            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+        case _:
+            return None if expected == got else Difference("value", expected, got)
+
+
+def _distance(expected: float, got: float, tolerance: float, scale: float) -> float:
+    if expected == got or (math.isnan(expected) and math.isnan(got)):
+        return 0.0
+    distance = abs(expected - got) / scale
+    return distance / tolerance if tolerance and math.isfinite(distance) else DISCRETE
+
+
+def _unlike_tensor(expected: Any, got: Any, case: Case) -> Difference | None:
+    import torch
+
+    if isinstance(got, int | float) and expected.ndim == 0:
+        got = torch.tensor(got, dtype=expected.dtype)
+    if not isinstance(got, torch.Tensor):
+        return Difference("type", expected, got)
+    if got.shape != expected.shape:
+        return Difference("shape", expected, got)
+    if got.dtype != expected.dtype and (case.dtype_counts or got.is_floating_point() != expected.is_floating_point()):
+        return Difference("dtype", expected, got)
+    if torch.equal(expected, got):
+        return None
+    if not expected.is_floating_point():
+        return Difference("value", expected, got)
+    coarser = COARSER.get(str(expected.dtype).removeprefix("torch."), 1.0)
+    size = _array_distance(expected.double().numpy(), got.double().numpy(), case.tolerance * coarser)
+    return None if size <= 1 else Difference("value", expected, got, size)
+
+
+def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
+    import numpy
+
+    if type(got).__name__ == "Tensor":
+        got = got.numpy()
+    if not isinstance(got, numpy.ndarray | list | tuple | int | float):
+        return Difference("type", expected, got)
+    try:
+        found = numpy.asarray(got, dtype=expected.dtype)
+    except (ValueError, TypeError):
+        return Difference("type", expected, got)
+    if found.shape != expected.shape:
+        return Difference("shape", expected, got)
+    if expected.dtype.kind != "f":
+        return None if numpy.array_equal(expected, found) else Difference("value", expected, got)
+    size = _array_distance(expected, found, case.tolerance)
+    return None if size <= 1 else Difference("value", expected, got, size)
+
+
+def _array_distance(expected: Any, got: Any, tolerance: float) -> float:
+    """The largest distance of two float arrays, in tolerances on the scale of the largest finite expected number."""
+    import numpy
+
+    finite = numpy.isfinite(expected)
+    if not numpy.array_equal(expected[~finite], got[~finite], equal_nan=True):
+        return DISCRETE
+    if not finite.any():
+        return 0.0
+    if not numpy.isfinite(got[finite]).all():
+        return DISCRETE
+    distance = float(numpy.abs(expected[finite] - got[finite]).max())
+    scale = max(float(numpy.abs(expected[finite]).max()), 1e-3)
+    return distance / (tolerance * scale) if tolerance else (DISCRETE if distance else 0.0)

@@ -1,0 +1,123 @@
+"""The smallest input that shows a difference, written as a person would write it.
+
+Read next: `diagnose.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .case import CORE, Call, Case, Seed, Stub
+from .compare import Difference
+from .words import say
+
+WIDEST = 160  # characters of one value
+
+
+def shown_call(name: str, call: Call) -> str:
+    """`softmax([[1, 2], [3, 4]], dim=-1)`."""
+    words = [shown(value) for value in call.arguments]
+    words += [f"{key}={shown(value)}" for key, value in call.keywords.items()]
+    return f"{name}({', '.join(words)})"
+
+
+def shown_difference(name: str, case: Case, difference: Difference, lang: str) -> str:
+    """The call, what was expected and what came."""
+    call = shown_call(name, case.calls[0])
+    expected, got = difference.expected, difference.got
+    match difference.kind:
+        case "shape":
+            pair = [str(tuple(value.shape)) for value in (expected, got)]
+            return say(lang, "evidence-shape", call=call, expected=pair[0], got=pair[1])
+        case "dtype":
+            pair = [str(value.dtype).removeprefix("torch.") for value in (expected, got)]
+            return say(lang, "evidence-dtype", call=call, expected=pair[0], got=pair[1])
+        case "raises":
+            line = say(lang, "at-line", line=got["line"]) if got["line"] else ""
+            error = f"{got['classes'][0]}: {got['message']}{line}"
+            wanted = (
+                expected["classes"][0] if isinstance(expected, Mapping) and "classes" in expected else shown(expected)
+            )
+            return say(lang, "evidence-raises", call=call, expected=wanted, got=error)
+        case "silent":
+            return say(lang, "evidence-silent", call=call, expected=expected["classes"][0], got=shown(got))
+        case "changed":
+            return say(
+                lang, "evidence-changed", call=call, where=difference.where, expected=shown(expected), got=shown(got)
+            )
+        case "gradient" if got is None:
+            return say(lang, "evidence-no-gradient", call=call)
+        case "gradient":
+            return say(lang, "evidence-gradient", call=call, expected=shown(expected), got=shown(got))
+        case _:
+            return say(lang, "evidence", call=call, expected=shown(expected), got=shown(got))
+
+
+def shown(value: Any) -> str:
+    """A value in at most WIDEST characters: numbers with four digits, a large array by its shape."""
+    text = _text(value)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def _text(value: Any) -> str:
+    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    if torch is not None and isinstance(value, torch.Tensor):
+        if value.numel() > 24:
+            return f"<{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}>"
+        dtype = str(value.dtype).removeprefix("torch.")
+        suffix = "" if dtype in ("float32", "int64", "bool") else f" ({dtype})"
+        return f"{_text(value.detach().tolist())}{suffix}"
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return _text(value.tolist()) if value.size <= 24 else f"<array {value.shape}>"
+    match value:
+        case bool() | None | str():
+            return repr(value)
+        case float():
+            return f"{value:.4g}"
+        case list():
+            return f"[{', '.join(_text(item) for item in value)}]"
+        case tuple():
+            return f"({', '.join(_text(item) for item in value)}{',' if len(value) == 1 else ''})"
+        case Mapping():
+            return "{" + ", ".join(f"{_text(key)}: {_text(item)}" for key, item in value.items()) + "}"
+        case Seed(number):
+            return f"torch.Generator().manual_seed({number})"
+        case Stub(name):
+            return f"<{name}>"
+        case _:
+            return str(value)
+
+
+def n_numbers(value: Any) -> int:
+    """How many numbers a value holds."""
+    if hasattr(value, "shape"):
+        n = 1
+        for size in value.shape:
+            n *= int(size)
+        return n
+    match value:
+        case list() | tuple():
+            return sum(n_numbers(item) for item in value)
+        case Mapping():
+            return sum(n_numbers(item) for item in value.values())
+        case str():
+            return len(value)
+        case _:
+            return 1
+
+
+def smallest(cases: list[Case], numbers: Iterable[int]) -> int:
+    """The case that is easiest to follow: one that the book needs, with few numbers."""
+    return min(
+        numbers, key=lambda i: (cases[i].tier != CORE, sum(n_numbers(call.arguments) for call in cases[i].calls))
+    )
+
+
+def ordinal(n: int, lang: str) -> str:
+    """1st, 2nd, 3rd, 4th; 第 1 次."""
+    if lang == "zh":
+        return f"第 {n} 次"
+    ending = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"

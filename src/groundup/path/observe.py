@@ -1,0 +1,125 @@
+"""One call of a part, and everything of it that can be looked at.
+
+The learner's part and the reference are called by the very same lines, the one in a process of its own, the other in
+the judge's. What comes out is made of plain values, so that it can travel (`wire.py`) and be compared (`compare.py`).
+
+    value       what the call returned
+    error       or what it raised: the names of its class and their bases, the message, the line
+    arguments   as they are after the call: most parts must leave them alone, some change them on purpose
+    gradients   by each floating-point tensor among the arguments, of the sum of the value's numbers, each weighted
+    log         what the part asked of the functions that it was given
+
+Read next: `child.py`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .case import Call, Seed, Stub
+from .stubs import make
+
+Observation = dict[str, Any]
+
+MESSAGE = 300  # characters of an error's message that are kept
+
+
+def observe(
+    function: Callable[..., Any], call: Call, place: Callable[[BaseException], int] = lambda _: 0
+) -> Observation:
+    """Call the function. place: the line of the learner's file where an error came from, 0 for none."""
+    log: list[Any] = []
+    watched: list[Any] = []
+    arguments = tuple(_prepared(value, call.gradients, log, watched) for value in call.arguments)
+    keywords = {name: _prepared(value, call.gradients, log, watched) for name, value in call.keywords.items()}
+    seen: Observation = {"value": None, "error": None, "log": log}
+    try:
+        seen["value"] = function(*arguments, **keywords)
+        if call.gradients:
+            seen["gradients"] = _gradients(seen["value"], watched)
+            seen["value"] = _detached(seen["value"])
+    except Exception as error:
+        seen["value"] = None
+        seen["error"] = {
+            "classes": [kind.__name__ for kind in type(error).__mro__[:-1]],
+            "message": str(error)[:MESSAGE],
+            "line": place(error),
+        }
+    seen["arguments"] = [
+        None if isinstance(value, Seed | Stub) else _detached(arguments[i]) for i, value in enumerate(call.arguments)
+    ]
+    return seen
+
+
+def seconds_of(function: Callable[..., Any], call: Call) -> float:
+    """How long the call takes, the shortest of three; it may fail."""
+    shortest = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        observe(function, call)
+        shortest = min(shortest, time.perf_counter() - start)
+    return shortest
+
+
+def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any]) -> Any:
+    """An argument as the part gets it: generators and functions made, tensors copied and watched where asked."""
+    torch = sys.modules.get("torch")
+    match value:
+        case Seed(number):
+            import torch
+
+            return torch.Generator().manual_seed(number)
+        case Stub(name, values):
+            return make(name, values, log)
+        case dict():
+            return {key: _prepared(item, gradients, log, watched) for key, item in value.items()}
+        case list() | tuple():
+            return type(value)(_prepared(item, gradients, log, watched) for item in value)
+        case _ if torch is not None and isinstance(value, torch.Tensor):
+            copy = value.clone()
+            if gradients and copy.is_floating_point():
+                watched.append(copy.requires_grad_())
+            return copy
+        case _ if hasattr(value, "copy"):
+            return value.copy()  # an array
+        case _:
+            return value
+
+
+def _gradients(value: Any, watched: list[Any]) -> list[Any]:
+    """The gradient by each watched tensor; None where the value does not depend on it as autograd can see."""
+    import torch
+
+    outputs = [leaf for leaf in _leaves(value) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+    if not outputs:
+        return [None] * len(watched)
+    weights = [
+        torch.linspace(-1.0, 1.5, out.numel(), dtype=torch.float64).view(out.shape).to(out.dtype) for out in outputs
+    ]
+    return list(torch.autograd.grad(outputs, watched, weights, allow_unused=True))
+
+
+def _leaves(value: Any) -> list[Any]:
+    match value:
+        case list() | tuple():
+            return [leaf for item in value for leaf in _leaves(item)]
+        case Mapping():
+            return [leaf for item in value.values() for leaf in _leaves(item)]
+        case _:
+            return [value]
+
+
+def _detached(value: Any) -> Any:
+    """The same without its history."""
+    match value:
+        case list() | tuple() if type(value) in (list, tuple):
+            return type(value)(_detached(item) for item in value)
+        case dict():
+            return {key: _detached(item) for key, item in value.items()}
+        case _ if type(value).__name__ in ("Tensor", "Parameter"):
+            return value.detach()
+        case _:
+            return value
