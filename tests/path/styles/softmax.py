@@ -13,8 +13,8 @@ def softmax_of_torch(x: Tensor, dim: int = -1) -> Tensor:
     return F.softmax(x, dim=dim).nan_to_num(0.0)
 
 
-def softmax_by_logsumexp(x: Tensor, axis: int = -1) -> Tensor:
-    total = torch.logsumexp(x, axis, keepdim=True)
+def softmax_by_logsumexp(x: Tensor, dim: int = -1) -> Tensor:
+    total = torch.logsumexp(x, dim, keepdim=True)
     return torch.exp(x - torch.where(total == -math.inf, 0.0, total))
 
 
@@ -23,7 +23,7 @@ def softmax_row_by_row(x: Tensor, dim: int = -1) -> Tensor:
     out = []
     for row in rows.reshape(-1, rows.shape[-1]).double():
         if bool((row == -math.inf).all()):
-            out.append(row * 0 if not row.requires_grad else torch.zeros_like(row))
+            out.append(torch.zeros_like(row))
             continue
         shifted = torch.exp(row - torch.max(row).item())
         out.append(shifted / sum(shifted))

