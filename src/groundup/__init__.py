@@ -149,6 +149,7 @@ reads in this order never meets anything unexplained.
     path.replay                 the first inner value that differs
     path.answer                 a verdict
     path.judge                  is it right, and if not, why?
+    path.texts                  the text of a unit
     path.workspace              a learner's files
     path.check                  am I right?
     path                        (the chapter)
