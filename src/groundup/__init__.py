@@ -138,13 +138,14 @@ reads in this order never meets anything unexplained.
     path.stubs                  the functions that some parts are given
     path.observe                everything of a call that can be looked at
     path.reference              a part with its mistakes as switches
+    path.units                  (the units, in the order of path.toml)
+    path.words                  what is said, in two languages
+    path.catalog                the list of parts
+    path.lending                the library's version for who has none
     path.child                  the process in which a learner's code runs
     path.sandbox                the judge's end of it
-    path.words                  what is said, in two languages
     path.compare                are two results the same?
     path.evidence               the smallest input that shows it
-    path.units                  (the units, in the order of path.toml)
-    path.catalog                the list of parts
     path.diagnose               trying every known mistake
     path.replay                 the first inner value that differs
     path.answer                 a verdict
@@ -152,6 +153,7 @@ reads in this order never meets anything unexplained.
     path.texts                  the text of a unit
     path.workspace              a learner's files
     path.check                  am I right?
+    path.session                a sitting
     path                        (the chapter)
 
     cli.terminal                words and colours on a screen
@@ -167,6 +169,8 @@ reads in this order never meets anything unexplained.
     cli.evaluate                groundup eval
     cli.export                  groundup export
     cli.check                   groundup check
+    cli.keys                    single keys
+    cli.learn                   groundup learn
     cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement
     cli.bench                   groundup bench

@@ -268,8 +268,13 @@ def as_tables(config: object) -> dict[str, Table]:
 
 def to_toml(config: object) -> str:
     """The config as TOML text, which `read_toml` and `build` turn into the same config again."""
+    return tables_to_toml(as_tables(config))
+
+
+def tables_to_toml(tables: Mapping[str, Table]) -> str:
+    """Tables of texts, numbers, yes and no, and lists of them, as TOML text."""
     lines: list[str] = []
-    for name, table in as_tables(config).items():
+    for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items()), ""]
     return "\n".join(lines)
 

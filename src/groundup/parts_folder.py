@@ -150,6 +150,14 @@ def definitions(path: Path, source: bytes) -> Iterator[Definition]:
                 pass
 
 
+def functions_in(path: Path) -> dict[str, Definition]:
+    """The functions of a file, stubs too, by their names; none for a file that is not there or is no Python."""
+    try:
+        return {definition.name: definition for definition in definitions(path, read_source(path))}
+    except ConfigError:
+        return {}
+
+
 def is_stub(definition: ast.FunctionDef) -> bool:
     """Whether a function still does nothing: a docstring, `...`, `pass` or `raise NotImplementedError`."""
 

@@ -24,6 +24,13 @@ def derived_seed(purpose: str, seed: int, step: int = 0, micro_batch: int = 0, i
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") >> 1
 
 
+def seeded_generator(seed: int) -> torch.Generator:
+    """A fresh torch generator with exactly this seed, for who has drawn one already."""
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
 def derived_generator(
     purpose: str, seed: int, step: int = 0, micro_batch: int = 0, index: int = 0, device: str | torch.device = "cpu"
 ) -> torch.Generator:

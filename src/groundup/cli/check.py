@@ -29,22 +29,30 @@ def check(part: str | None, file: Path | None, seed: int | None, as_json: bool) 
     PART is a name from the list of parts. Without it, everything in the workspace is judged. The exit status is 0 if it
     passes, and 1 if it does not.
     """
-    from ..path.check import check_file, check_workspace, home_of
+    from ..path.check import check_file, check_workspace, part_named
+    from ..path.workspace import Workspace
 
     lang = os.environ.get("LANGUAGE", "en")
     if part is not None:
-        answer = check_file(part, file or home_of(part, Path()), lang=lang, seed=seed)
+        known = part_named(part)
+        if file is not None:
+            answer = check_file(part, file, lang=lang, seed=seed)
+        else:
+            workspace = Workspace(Path())
+            answer = check_file(part, workspace.home_of(known), lang=lang, seed=seed)
+            workspace.remember(answer)
         if as_json:
             say_json(answer.as_json())
         else:
             say_answer(answer)
         return 0 if answer.passed else NOT_PASSED
-    answers = list(check_workspace(file or Path(), lang=lang, seed=seed))
-    if as_json:
-        say_json({"workspace": str(file or Path()), "parts": [answer.as_json() for answer in answers]})
-    else:
-        for answer in answers:
+    answers: list[Answer] = []
+    for answer in check_workspace(Workspace(file or Path()), lang=lang, seed=seed):
+        answers.append(answer)
+        if not as_json:
             say_answer(answer, brief=True)
+    if as_json:
+        say_json({"workspace": str((file or Path()).resolve()), "parts": [answer.as_json() for answer in answers]})
     return 0 if all(answer.passed for answer in answers) else NOT_PASSED
 
 

@@ -41,6 +41,7 @@ COMMANDS = {
     "generate": ("groundup.cli.generate:generate", "let a trained model write"),
     "eval": ("groundup.cli.evaluate:evaluate", "measure a model on a text: bits per byte, perplexity"),
     "export": ("groundup.cli.export:export", "write a model in the form that transformers, vLLM and llama.cpp read"),
+    "learn": ("groundup.cli.learn:learn", "write the parts yourself, one after the other, and know that each is right"),
     "check": ("groundup.cli.check:check", "judge your own version of a part, and say why it is wrong"),
     "doctor": ("groundup.cli.doctor:doctor", "find out what ails a run, and what to do about it"),
     "bench": ("groundup.cli.bench:bench", "measure speed: training, decoding, the tokenizer"),

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..randomness import seeded_generator
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
@@ -73,7 +75,7 @@ class Draw(random.Random):
         """Normal numbers with this standard deviation."""
         import torch
 
-        generator = torch.Generator().manual_seed(self.getrandbits(62))
+        generator = seeded_generator(self.getrandbits(62))
         drawn = scale * torch.randn(shape, generator=generator, dtype=torch.float64)
         return drawn.to(dtype or torch.float32)
 
@@ -81,7 +83,13 @@ class Draw(random.Random):
         """Whole numbers from 0 to below - 1."""
         import torch
 
-        return torch.randint(below, shape, generator=torch.Generator().manual_seed(self.getrandbits(62)))
+        return torch.randint(below, shape, generator=seeded_generator(self.getrandbits(62)))
+
+    def mask(self, *shape: int, allowed: float = 0.5) -> torch.Tensor:
+        """True in about this share of the places."""
+        import torch
+
+        return torch.rand(shape, generator=seeded_generator(self.getrandbits(62))) < allowed
 
     def array(self, *shape: int, scale: float = 1.0) -> np.ndarray:
         """Normal numbers with this standard deviation, in NumPy."""

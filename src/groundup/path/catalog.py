@@ -10,7 +10,7 @@ and beside it `unit.toml` (minutes, book section, paper, hints, and for each swi
 hint) and the unit's text, `en.md` and `zh.md`. A reference that is made of other parts hands `wrong` on to theirs, so a
 mistake is written once and is known in everything that is built on it.
 
-Read next: `diagnose.py`.
+Read next: `lending.py`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from .case import Call, Case, Draw
 from .words import say_property
 
 UNITS = Path(__file__).parent / "units"
-PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -168,47 +167,3 @@ def _needs(source: str) -> Iterator[str]:
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module and "." in node.module:
             yield from (alias.name for alias in node.names)
-
-
-# --- the library's own text, for lending ------------------------------------------------------------------------------
-
-PRELUDE = "from __future__ import annotations\nimport math\nfrom collections import *\nfrom collections.abc import *\n"
-TORCH_PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n"
-
-
-def lent_source(names: Iterable[str], without: Iterable[str], torch: bool) -> str:
-    """The library's text of these parts and of what they call, but of none that must not be lent.
-
-    One namespace for all: a name means the same everywhere in the list of parts.
-    """
-    barred, given, texts = set(without), set[str](), list[str]()
-
-    def give(library: str, name: str) -> None:
-        source = _definitions(library)
-        if name in given or name in barred or name not in source:
-            return
-        given.add(name)
-        text, called = source[name]
-        for other in called:
-            known = catalog().get(other)
-            give(known.library if known else library, other)
-        texts.append(text)
-
-    for name in names:
-        give(catalog()[name].library, name)
-    return PRELUDE + (TORCH_PRELUDE if torch else "") + "\n\n".join(texts)
-
-
-@functools.cache
-def _definitions(library: str) -> dict[str, tuple[str, list[str]]]:
-    """The text of each top-level function and constant of a module, with the names that it mentions."""
-    source = PACKAGE.joinpath(*library.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-    found: dict[str, tuple[str, list[str]]] = {}
-    for node in ast.parse(source).body:
-        names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
-        if isinstance(node, ast.Assign):
-            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        text = ast.get_source_segment(source, node) or ""
-        mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
-        found |= {name: (text, mentioned) for name in names}
-    return found

@@ -1,6 +1,6 @@
 """Am I right? The checker as commands, notebooks and `learn` ask it.
 
-Read next: `workspace.py`.
+Read next: `session.py`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 from ..errors import ConfigError, quoted
 from .answer import Answer
 from .catalog import Part, catalog
-from .judge import Bench, Seen, functions_in, judge, verdict
+from .judge import Bench, Seen, judge, verdict, written_in
 from .observe import observe
 from .sandbox import Courtroom
-from .workspace import files_of
+from .workspace import Workspace, files_of
 
 LARGEST_SEED = 1 << 31
 
@@ -85,31 +85,12 @@ def part_named(name: str) -> Part:
     return catalog()[name]
 
 
-def home_of(name: str, folder: Path) -> Path:
-    """The file of a workspace in which a part is, or belongs. Raises ConfigError where there is no workspace."""
-    part = part_named(name)
-    files = files_of(folder)
-    if not files:
-        raise ConfigError(
-            f"{quoted(str(folder.resolve()))} is no workspace",
-            fix=f"name the file that holds {name} with --file, or make a workspace: groundup learn init my_llm",
-            code="WORKSPACE",
-        )
-    written = [path for path in files if name in functions_in(path, stubs=True)]
-    return written[0] if written else folder / part.file
-
-
-def check_workspace(folder: Path, *, lang: str = "en", seed: int | None = None) -> Iterator[Answer]:
-    """Judge everything in a workspace that is no stub, in the order of the path."""
-    files = files_of(folder)
-    if not files:
-        raise ConfigError(
-            f"{quoted(str(folder.resolve()))} is no workspace",
-            fix="go into your workspace, or make one: groundup learn init my_llm",
-            code="WORKSPACE",
-        )
-    homes = {name: path for path in files for name in functions_in(path) if name in catalog()}
+def check_workspace(workspace: Workspace, *, lang: str = "en", seed: int | None = None) -> Iterator[Answer]:
+    """Judge everything in a workspace that is no stub, in the order of the path, and remember the verdicts."""
     with opened(torch=True) as room:
-        for name in catalog():
-            if name in homes:
-                yield check_file(name, homes[name], lang=lang, seed=seed, courtroom=room)
+        for name, part in catalog().items():
+            file = workspace.home_of(part)
+            if file.is_file() and name in written_in(file):
+                answer = check_file(name, file, lang=lang, seed=seed, courtroom=room)
+                workspace.remember(answer)
+                yield answer

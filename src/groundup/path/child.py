@@ -9,7 +9,7 @@ elsewhere. So there is no "passed" that could be forged, and patching `torch.equ
 
 Elsewhere than on Linux there is no safe fork, and each child is a fresh process.
 
-Read next: `sandbox.py`, the other end.
+Read next: `sandbox.py`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import ConfigError
-from ..parts_folder import Definition, Modules, definitions, importable, read_source
+from ..parts_folder import Definition, Modules, functions_in, importable
 from ..seam import Function
 from .case import Call
+from .lending import functions_of
 from .observe import MESSAGE, observe, seconds_of
 from .reference import noted, taking_notes
 from .wire import WireError, pack, read_frame, unpack
@@ -189,8 +189,9 @@ class Child:
         """
         self.file = Path(setting["file"])
         self.stand_in = stand_in_for_groundup()
-        part, lent = setting["part"], lent_functions(setting["lent"])
-        own = {definition.name: definition for path in setting["files"] for definition in _written(Path(path))}
+        part, lent = setting["part"], functions_of(setting["lent"])
+        found = {name: one for path in setting["files"] for name, one in functions_in(Path(path)).items()}
+        own = {name: definition for name, definition in found.items() if not definition.is_stub}
         if setting["siblings"] == "lent":
             own = {name: definition for name, definition in own.items() if name == part or name not in lent}
         with importable(self.file.parent, own, lent) as modules:
@@ -295,21 +296,6 @@ def _plain(value: Any) -> Any:
             return value.detach()
         case _:
             return value
-
-
-def _written(path: Path) -> list[Definition]:
-    """The functions of a file that are no stubs. A neighbour that is no Python has none."""
-    try:
-        return [definition for definition in definitions(path, read_source(path)) if not definition.is_stub]
-    except ConfigError:
-        return []
-
-
-def lent_functions(source: str) -> dict[str, Function]:
-    """The functions of a text of plain Python: the library's own version of parts that the learner has not written."""
-    namespace: dict[str, Any] = {"__name__": "lent"}
-    exec(compile(source, "<lent>", "exec"), namespace)
-    return {name: value for name, value in namespace.items() if isinstance(value, types.FunctionType)}
 
 
 # --- what `import groundup` gives -------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 What counts is the meaning. A tuple may be a list, a float may be a tensor of one number; a shape, a dtype or a missing
 gradient is a difference. Numbers are compared on the scale of the largest expected one, as coarsely as the dtype is.
 
-Read next: `catalog.py`.
+Read next: `evidence.py`.
 """
 
 from __future__ import annotations

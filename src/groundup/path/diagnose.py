@@ -4,7 +4,7 @@ The reference of a part has a switch for each mistake that is known. A learner's
 reference gives with one switch on has that mistake; so with two, and with edges that were forgotten besides. This is
 certain, as far as the cases can tell. If no combination fits, nothing is guessed.
 
-Read next: `answer.py`.
+Read next: `replay.py`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
     why       which known mistakes do exactly what was seen; otherwise the smallest input that shows it
     siblings  a part made of others is judged with the learner's own, and if that fails, with lent ones
 
-Read next: `check.py`.
+Read next: `texts.py`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError, quoted
-from ..parts_folder import Definition, definitions, read_source
+from ..parts_folder import definitions, functions_in, read_source
 from .answer import Answer, Found
 from .case import CORE, Case
-from .catalog import Part, catalog, lent_source
+from .catalog import Part, catalog
 from .compare import Difference, differ
 from .diagnose import Suspects, diagnose
 from .evidence import ordinal, shown, shown_call, shown_difference, smallest
+from .lending import lent_source
 from .observe import Observation, observe, seconds_of
 from .reference import Note, taking_notes
 from .replay import first_difference
@@ -65,7 +66,7 @@ def judge(bench: Bench, cases: list[Case]) -> Answer:
     part, lang = bench.part, bench.lang
     if fault := fault_of_text(part, bench.file, lang):
         return fault
-    written = {name for path in bench.files for name in functions_in(path)}
+    written = {name for path in bench.files for name in written_in(path)}
     seen = trial(bench, cases, "own")
     answer = replace(verdict(part, cases, seen, lang), lent=tuple(lent_to(bench, written)))
     if answer.passed:
@@ -79,13 +80,9 @@ def judge(bench: Bench, cases: list[Case]) -> Answer:
 # --- the text ---------------------------------------------------------------------------------------------------------
 
 
-def functions_in(path: Path, *, stubs: bool = False) -> dict[str, Definition]:
-    """The functions of a file that are written (or all, with stubs); none for a file that is no Python."""
-    try:
-        found = {definition.name: definition for definition in definitions(path, read_source(path))}
-    except ConfigError:
-        return {}
-    return {name: one for name, one in found.items() if stubs or not one.is_stub}
+def written_in(path: Path) -> list[str]:
+    """The names of the functions of a file that are no stubs."""
+    return [name for name, definition in functions_in(path).items() if not definition.is_stub]
 
 
 def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
@@ -96,7 +93,7 @@ def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
         if error.code != "PARTS":
             raise
         return not_judged(part, "syntax", lang, evidence=f"{error.what} ({error.where})")
-    found = functions_in(file, stubs=True)
+    found = functions_in(file)
     if part.name in found:
         is_stub = found[part.name].is_stub
         return not_judged(part, "missing", lang, key="stub", evidence=found[part.name].where) if is_stub else None
@@ -133,7 +130,7 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         "part": part.name,
         "siblings": siblings,
         "names": names,
-        "lent": lent_source(lendable, set(names) - set(part.earlier), part.uses_torch),
+        "lent": lent_source(lendable, set(names) - set(part.earlier), torch=part.uses_torch),
     }
     observations: list[list[Observation]] = []
     seconds, notes, output = 0.0, dict[int, list[Note]](), bytearray()
@@ -145,6 +142,8 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
                 return Seen([], "error", _load_error(part, loaded["error"], bench.lang), _text(output))
             for case in cases:
                 observations.append([child.ask(call) for call in case.calls])
+                if any(map(out_of_memory, observations[-1])):  # it would only come again
+                    return Seen([], "memory", shown_call(part.name, case.calls[0]), _text(output))
             if part.example is not None:
                 seconds = child.ask(("seconds", part.example))
             if part.needs:
@@ -195,11 +194,8 @@ def verdict(part: Part, cases: list[Case], seen: Seen, lang: str) -> Answer:
     if seen.library:
         answer = not_judged(part, "calls-library", lang, name=seen.library, evidence=seen.library)
         return replace(answer, cases=len(cases), output=seen.output)
-    outcome = seen.outcome
-    if outcome == "pass" and any(_out_of_memory(one) for several in seen.observations for one in several):
-        outcome = "memory"
-    if outcome != "pass":
-        answer = not_judged(part, outcome, lang, evidence=seen.detail)
+    if seen.outcome != "pass":
+        answer = not_judged(part, seen.outcome, lang, evidence=seen.detail)
         return replace(answer, cases=len(cases), output=seen.output)
     expected = [[observe(part.reference, call) for call in case.calls] for case in cases]
     differences = {
@@ -218,9 +214,12 @@ def verdict(part: Part, cases: list[Case], seen: Seen, lang: str) -> Answer:
     return replace(answer, outcome="error" if always_raises else "wrong", mistakes=tuple(mistakes))
 
 
-def _out_of_memory(seen: Observation) -> bool:
-    error = seen["error"]
-    return error is not None and ("MemoryError" in error["classes"] or "can't allocate memory" in error["message"])
+def out_of_memory(seen: Observation) -> bool:
+    """Whether a call ended for want of memory, or gave more than can be looked at."""
+    error = seen.get("error")
+    if error is None:
+        return "too_large" in seen
+    return "MemoryError" in error["classes"] or "can't allocate memory" in error["message"]
 
 
 @dataclass(frozen=True)
@@ -291,7 +290,7 @@ def with_lent_siblings(bench: Bench, cases: list[Case], used: list[str], answer:
 
 def judged_alone(bench: Bench, name: str) -> Answer:
     """The verdict on a sibling, with lent parts around it."""
-    part, file = catalog()[name], next(path for path in bench.files if name in functions_in(path))
+    part, file = catalog()[name], next(path for path in bench.files if name in written_in(path))
     alone, cases = Bench(part, file, bench.files, bench.room, bench.lang), part.cases(1)
     return verdict(part, cases, trial(alone, cases, "lent"), bench.lang)
 

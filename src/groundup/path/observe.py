@@ -9,7 +9,7 @@ the judge's. What comes out is made of plain values, so that it can travel (`wir
     gradients   by each floating-point tensor among the arguments, of the sum of the value's numbers, each weighted
     log         what the part asked of the functions that it was given
 
-Read next: `child.py`.
+Read next: `reference.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..randomness import seeded_generator
 from .case import Call, Seed, Stub
 from .stubs import make
 
@@ -69,9 +70,7 @@ def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any]) -
     torch = sys.modules.get("torch")
     match value:
         case Seed(number):
-            import torch
-
-            return torch.Generator().manual_seed(number)
+            return seeded_generator(number)
         case Stub(name, values):
             return make(name, values, log)
         case dict():

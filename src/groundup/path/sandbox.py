@@ -148,7 +148,7 @@ class Courtroom:
         return control
 
     @contextlib.contextmanager
-    def trial(self, setting: dict[str, Any], seconds: float = WALL_SECONDS) -> Generator[Trial]:
+    def trial(self, setting: dict[str, Any]) -> Generator[Trial]:
         """A child that has got the setting. When the block is left, it and all that it started are gone."""
         scratch = tempfile.mkdtemp(prefix="groundup-")
         questions, to_child = os.pipe()  # the child reads, we write
@@ -157,7 +157,9 @@ class Courtroom:
         stop = self._start_child(questions, answers, child_output)
         for fd in (questions, answers, child_output):
             os.close(fd)
-        trial = Trial(secrets.token_hex(8), os.fdopen(to_child, "wb"), queue.SimpleQueue(), time.monotonic() + seconds)
+        trial = Trial(
+            secrets.token_hex(8), os.fdopen(to_child, "wb"), queue.SimpleQueue(), time.monotonic() + WALL_SECONDS
+        )
         readers = [
             threading.Thread(target=_read_answers, args=(os.fdopen(from_child, "rb"), trial.answers), daemon=True),
             threading.Thread(target=_drain, args=(os.fdopen(output, "rb"), trial.output), daemon=True),

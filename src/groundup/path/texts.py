@@ -1,11 +1,11 @@
 """The text of a unit: Markdown with places for numbers, which are computed when the text is built.
 
-A unit's `en.md` and `zh.md` hold `{{weights[0]:.2f}}` where a number belongs; `example.py` beside them computes it, with
-the references, in `numbers()`. So no number in a text can be wrong, and both languages show the same.
+A unit's `en.md` and `zh.md` hold `{{weights[0]:.2f}}` where a number belongs; `example.py` beside them computes it in
+`numbers()`. So no number in a text can be wrong, and both languages show the same.
 
     unit.toml   [prediction]    en, zh: a question with a numeric answer;  en-after, zh-after: why it is so
                 [try]           en, zh: something to try once the unit is right
-                [hints.PART]    en, zh: [nudge, pointer];  skeleton: the function with blanks `____`;  blanks: what fills them
+                [hints.PART]    en, zh: [nudge, pointer];  skeleton: with blanks `____`;  blanks: their answers
     example.py  numbers()       what the text's places are filled with
                 prediction()    the answer
 
@@ -96,7 +96,8 @@ class Unit:
     def hints(self, part: str, lang: str) -> Hints:
         """The help for one of its parts."""
         table = self.about["hints"][part]
-        return Hints(*table[lang], table["skeleton"].strip("\n") + "\n", tuple(table["blanks"]))
+        nudge, pointer = table[lang]
+        return Hints(nudge, pointer, table["skeleton"].strip("\n") + "\n", tuple(table["blanks"]))
 
     def _source(self, lang: str) -> str:
         return (UNITS / self.name / f"{lang}.md").read_text(encoding="utf-8")

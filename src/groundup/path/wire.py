@@ -9,7 +9,7 @@ frame that breaks the rules below by one byte is no answer at all.
     header    {"nonce": …, "id": …, "value": tree}; an array stands there as [kind, dtype, shape]
     bytes     of all arrays, in the order in which the header names them
 
-Read next: `observe.py`.
+Read next: `stubs.py`.
 """
 
 from __future__ import annotations

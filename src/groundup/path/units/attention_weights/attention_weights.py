@@ -73,7 +73,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     for lead in ((), (2,), (2, 3)):
         yield case("the mask keeps out the future", draw.tensor(*lead, 4, 3), draw.tensor(*lead, 4, 3), causal)
     for t, s in ((3, 5), (4, 2)):
-        mask = torch.rand(t, s, generator=torch.Generator().manual_seed(draw.getrandbits(31))) < 0.6
+        mask = draw.mask(t, s, allowed=0.6)
         mask[:, 0] = True
         yield case("any mask", draw.tensor(2, t, 4), draw.tensor(2, s, 4), mask)
     mask = torch.tensor([[[[True, True, False]]], [[[True, False, False]]]])  # (B, 1, 1, S)

@@ -1,0 +1,100 @@
+"""Lending: the library's own version of a part, as text, for a learner who has not written it.
+
+A part is lent with all that it calls, in one namespace: a name means the same everywhere in the list of parts. Text
+can be sent to another process, and a part that must not be lent can be left out of it.
+
+Read next: `child.py`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import types
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ..parts_folder import Modules, functions_in
+from ..seam import Function
+from .catalog import Part, catalog
+
+PACKAGE = Path(__file__).parents[1]
+PRELUDE = "from __future__ import annotations\nimport math\nfrom collections import *\nfrom collections.abc import *\n"
+TORCH_PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n"
+
+
+def lent_source(names: Iterable[str], without: Iterable[str] = (), *, torch: bool = True) -> str:
+    """The library's text of these parts and of what they call, but of none that must not be lent.
+
+    One namespace for all: a name means the same everywhere in the list of parts.
+    """
+    barred, given, texts = set(without), set[str](), list[str]()
+
+    def give(library: str, name: str) -> None:
+        source = _definitions(library)
+        if name in given or name in barred or name not in source:
+            return
+        given.add(name)
+        text, called = source[name]
+        for other in called:
+            known = catalog().get(other)
+            give(known.library if known else library, other)
+        texts.append(text)
+
+    for name in names:
+        give(catalog()[name].library, name)
+    return PRELUDE + (TORCH_PRELUDE if torch else "") + "\n\n".join(texts)
+
+
+def library_text(part: Part) -> str:
+    """The library's own version of a part, as it stands in its chapter."""
+    return _definitions(part.library)[part.name][0]
+
+
+@functools.cache
+def _definitions(library: str) -> dict[str, tuple[str, list[str]]]:
+    """The text of each top-level function and constant of a module, with the names that it mentions."""
+    source = PACKAGE.joinpath(*library.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+    found: dict[str, tuple[str, list[str]]] = {}
+    for node in ast.parse(source).body:
+        names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+        if isinstance(node, ast.Assign):
+            names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        text = ast.get_source_segment(source, node) or ""
+        mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
+        found |= {name: (text, mentioned) for name in names}
+    return found
+
+
+def functions_of(source: str) -> dict[str, Function]:
+    """The functions of such a text."""
+    namespace: dict[str, Any] = {"__name__": "lent"}
+    exec(compile(source, "<lent>", "exec"), namespace)
+    return {name: value for name, value in namespace.items() if isinstance(value, types.FunctionType)}
+
+
+def part_of(parts_file: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a workspace's parts.py."""
+    folder = Path(parts_file).resolve().parent
+
+    @functools.cache
+    def modules() -> Modules:
+        paths = [path for path in sorted(folder.glob("*.py")) if path.name != "parts.py"]
+        own = {
+            name: definition
+            for path in paths
+            for name, definition in functions_in(path).items()
+            if name in catalog() and not definition.is_stub
+        }
+        namespace: dict[str, Any] = {"__name__": "lent"}
+        missing = [name for name in catalog() if name not in own]
+        exec(compile(lent_source(missing, (), torch=True), "<lent>", "exec"), namespace)
+        return Modules(folder, own, {name: namespace[name] for name in missing if name in namespace})
+
+    def part(name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return modules().part(name)
+
+    return part
