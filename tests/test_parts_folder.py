@@ -224,3 +224,14 @@ def test_text_that_is_no_python_is_named(source: bytes, tmp_path: Path) -> None:
     error = refusal(tmp_path)
     assert (error.code, error.what.startswith("mine.py is not valid Python: ")) == ("PARTS", True)
     assert "mine.py" in error.where
+
+
+def test_a_neighbour_of_a_stub_gets_the_lent_part(tmp_path: Path) -> None:
+    (tmp_path / "attention.py").write_text(
+        'def softmax(x, dim=-1):\n    """A stub."""\n\n\n'
+        "def attention_weights(q, k, mask=None):\n    return softmax(q @ k.mT)\n"
+    )
+    parts = Parts.from_folder(tmp_path)
+    assert parts.lent == {"softmax"}
+    q = torch.eye(2)
+    assert torch.equal(parts.attention_weights(q, q), torch.softmax(q, -1))

@@ -153,6 +153,7 @@ reads in this order never meets anything unexplained.
     path.texts                  the text of a unit
     path.workspace              a learner's files
     path.check                  am I right?
+    path.payoffs                what own parts can do after a stage
     path.session                a sitting
     path                        (the chapter)
 

@@ -91,6 +91,8 @@ def read_folder(folder: Path, library: Mapping[str, Function]) -> Folder:
     with importable(folder, written, library) as modules:
         for path in paths:
             modules.load(path)
+        for name in own.keys() - written.keys():  # its neighbours in the file may call a stub by its name
+            setattr(modules.load(own[name].path), name, library[name])
     functions = {
         name: modules.function(definition)
         for name, definition in written.items()

@@ -199,6 +199,43 @@ def plan(weeks: int) -> int:
     return 0
 
 
+@learn.command()
+def payoff() -> int:
+    """See what your parts can do: a model of one layer learns to reverse words, and its twin without a mask."""
+    from ..path.payoffs import attention_map, drawn, learn_to_reverse, twin_of
+    from ..path.workspace import Workspace
+    from ..training import Parts
+
+    folder = Workspace(Path()).folder
+    parts = Parts.from_folder(folder)
+    own = sorted(parts.own)
+    say(_("own parts: {own}; all others are lent").format(own=", ".join(own) or _("none")))
+    say(_("One layer learns to reverse words of 8 letters: abcdefgh|hgfedcba"))
+    for name, chosen in ((_("yours"), parts), (_("its twin without a mask"), twin_of(parts))):
+        began = time.perf_counter()
+        result = learn_to_reverse(chosen, note_step)
+        seconds = time.perf_counter() - began
+        say(
+            "\n"
+            + styled(name, sys.stdout, bold=True)
+            + _(": loss on the reversed half {loss:.4f}, {seconds:.1f} s").format(loss=result.loss, seconds=seconds)
+        )
+        say(_("words that it reverses when it has to write: {right:.0%}").format(right=result.right))
+        for asked, written in result.words:
+            say(f"  {asked} → {written}" + ("" if written == asked[::-1] else f"   ({asked[::-1]})"))
+        say(_("what each written character takes from:"))
+        for line in drawn(*attention_map(result, chosen)):
+            say(line)
+    say("\n" + _("The twin's loss is as good: it reads the next character where it stands. A wrong mask trains too."))
+    return 0
+
+
+def note_step(step: int, loss: float) -> None:
+    """A line for every fiftieth step."""
+    if step % 50 == 0:
+        say(_("  step {step}: loss {loss:.4f}").format(step=step, loss=loss))
+
+
 def unit_named(name: str) -> Unit:
     """A unit, by its name or by that of one of its parts. Raises ConfigError (UNIT)."""
     from ..path.catalog import catalog

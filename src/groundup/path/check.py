@@ -1,6 +1,6 @@
 """Am I right? The checker as commands, notebooks and `learn` ask it.
 
-Read next: `session.py`.
+Read next: `payoffs.py`.
 """
 
 from __future__ import annotations
