@@ -100,7 +100,7 @@ def twin_of(parts: Parts) -> Parts:
 
 @torch.no_grad()
 def attention_map(reversal: Reversal, parts: Parts) -> tuple[str, Tensor]:
-    """(a line, how much each of its characters takes from each): the weights of the head that takes the most. (T, T)."""
+    """(a line, how much each of its characters takes from each, in the head that takes the most). (T, T)."""
     line = lines(1, "reverse, shown")[:, :-1]  # (1, 16)
     record: dict[str, Tensor] = {}
     library = {name: Parts.defaults()[name] for name in ("multi_head_attention", "transformer_block", "gpt_forward")}
