@@ -39,6 +39,7 @@ from .state import TrainState, snapshot
 from .step import StepReport, take_step
 
 RATIO_EVERY = 10  # steps between two measurements of how far a step moved the weights
+MEASUREMENTS = 10  # of the held-out text in a run, where that is not much beside the training
 FAR = 10**9  # stands for a number of steps that is not known yet
 
 
@@ -76,7 +77,7 @@ class Loop:
             self.learn()
             if state.total_steps is None and state.step >= CALIBRATION_STEPS:
                 self.plan()
-            if due(state, config.evaluation.every, times=10):
+            if due(state, config.evaluation.every, times=measurements(state, len(self.held_out))):
                 self.evaluate()
             if due(state, config.evaluation.samples_every, times=5):
                 self.write_sample()
@@ -88,7 +89,8 @@ class Loop:
     def catch_up(self) -> None:
         """After a resume: what a stop kept from being done after the last step."""
         state, evaluation = self.state, self.state.config.evaluation
-        if due(state, evaluation.every, times=10) and state.measured < state.step:
+        times = measurements(state, len(self.held_out))
+        if due(state, evaluation.every, times) and state.measured < state.step:
             self.metrics.take_back(state.step)
             self.evaluate()
             if state.step == state.total_steps:
@@ -266,6 +268,19 @@ def due(state: TrainState, every: int | None, times: int) -> bool:
         return every is not None and state.step % every == 0
     every = every or math.ceil(state.total_steps / times)
     return state.step % every == 0 or state.step == state.total_steps
+
+
+def measurements(state: TrainState, n_held_out: int) -> int:
+    """How often to measure where the config does not say: ten times, or less where that took over a fifth of the run.
+
+    n_held_out: tokens. To learn from a token costs about four times what measuring it does: its way forward, twice that
+    back, and the step. Whoever sets evaluation.batches has said already what a measurement may cost.
+    """
+    config = state.config
+    if config.evaluation.batches is not None or state.total_steps is None:
+        return MEASUREMENTS
+    n_learnt = state.total_steps * config.training.batch_size * config.model.context_length
+    return max(1, min(MEASUREMENTS, 4 * n_learnt // (5 * n_held_out)))
 
 
 def note_short_run(state: TrainState, report: Report) -> None:
