@@ -53,7 +53,7 @@ needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a di
 
 # --- what is translated -------------------------------------------------------------------------------------------
 
-CLI = Path(importlib.import_module("groundup.cli").__file__).parent
+LIBRARY = Path(importlib.import_module("groundup").__file__).parent
 # What click says by itself on a help page.
 CLICK = {"Usage:", "Options", "Commands", "Show this message and exit.", "default: {default}", "required"}
 
@@ -61,7 +61,7 @@ CLICK = {"Usage:", "Options", "Commands", "Show this message and exit.", "defaul
 def msgids() -> set[str]:
     """Everything that the catalogue must hold."""
     found = {what for _address, what in COMMANDS.values()} | CLICK
-    for path in CLI.glob("*.py"):
+    for path in LIBRARY.rglob("*.py"):
         found |= set(marked(ast.parse(path.read_text("utf-8"))))
     for ailment in AILMENTS.values():
         found |= {ailment.what, ailment.evidence, ailment.cause, ailment.cure}
@@ -75,10 +75,10 @@ def msgids() -> set[str]:
 
 
 def marked(tree: ast.AST) -> Iterator[str]:
-    """The texts in `_("…")`."""
+    """The texts in `_("…")` and `Sentence("…")`."""
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id="_"), args=[ast.Constant(value=str(text))]):
+            case ast.Call(func=ast.Name(id="_" | "Sentence"), args=[ast.Constant(value=str(text))]):
                 yield text
 
 

@@ -110,7 +110,9 @@ def apply_settings(tables: Table, settings: Iterable[str]) -> Table:
         section, dot, name = key.strip().partition(".")
         if not (equals and dot and section and name):
             raise ConfigError(
-                f"cannot read --set {quoted(setting)}", fix="write --set section.key=value", code="CFG_KEY"
+                f"cannot read --set {quoted(setting)}",
+                fix="write --set section.key=value, for example --set training.steps=500",
+                code="CFG_KEY",
             )
         table = merged.setdefault(section, {})
         if isinstance(table, dict):

@@ -28,6 +28,7 @@ from pathlib import Path
 
 from . import files
 from .errors import ConfigError, GroundupError, quoted
+from .report import Sentence
 from .seam import BOUND_AS, Function
 
 MAX_SOURCE_BYTES = 4 << 20
@@ -182,7 +183,12 @@ def suspects(found: list[Definition], own: Mapping[str, Definition], library: Ma
         if definition.name not in library and not definition.name.startswith("_") and not definition.is_given:
             close = difflib.get_close_matches(definition.name.lower(), missing, n=1, cutoff=NEARLY)
             if close:
-                yield f"{definition.name} ({definition.where}) is not the name of a part: did you mean {close[0]}?"
+                yield Sentence(
+                    "{name} ({where}) is not the name of a part: did you mean {close}?",
+                    name=definition.name,
+                    where=definition.where,
+                    close=close[0],
+                )
 
 
 # --- running them -----------------------------------------------------------------------------------------------------

@@ -2,17 +2,37 @@
 
 The library never prints. A stage that takes long gets a `Report` and tells it the news; the command line draws a live
 view from it, a server streams it, a notebook ignores it. This base class listens to nothing, so it is also the default.
+
+What it tells in words is English. Words that are a `Sentence` can be said in another language by whoever shows them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .errors import GroundupError
+
+
+class Sentence(str):
+    """English text that remembers what it was made from: a template, in which "{step}" stands for one of its values."""
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Self:
+        """The template filled in."""
+        sentence = super().__new__(cls, template.format_map(values))
+        sentence.template, sentence.values = template, values
+        return sentence
+
+    def translated(self, translate: Callable[[str], str]) -> str:
+        """The same in another language. translate: from a template in English to one in that language."""
+        return translate(self.template).format_map(self.values)
 
 
 class Report:

@@ -31,6 +31,16 @@ def test_ways_are_measured_in_turns_and_compared_by_their_medians() -> None:
     assert found.spread == {"a": 2.667, "b": 0.5}
 
 
+def test_on_a_terminal_one_sees_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("groundup.cli.models.is_terminal", lambda stream: True)
+    measure({"a": lambda: 1.0}, 4)
+    shown = capsys.readouterr()
+    assert shown.err.split("\r") == ["", "  0%", " 25%", " 50%", " 75%", "    ", ""]
+    assert shown.out == ""
+
+
 def test_bench_tokenizer_writes_a_record(tmp_path: Path, groundup: Run) -> None:
     corpus, out = tmp_path / "story.txt", tmp_path / "record.toml"
     corpus.write_text(packaged("the-verdict").train[:2000])

@@ -64,8 +64,11 @@ def test_the_flag_wins_over_the_variable_and_that_over_the_locale(
 
 
 def test_a_language_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="no language fr"):
+    with pytest.raises(ConfigError, match='no language "fr"'):
         choose_language("fr", {})
+    with pytest.raises(ConfigError, match='no language ""'):  # `groundup train --lang`
+        choose_language("", {})
+    assert choose_language(None, {"GROUNDUP_LANG": ""}) == "en"
 
 
 def test_the_flag_may_stand_anywhere_but_after_two_dashes() -> None:

@@ -135,6 +135,12 @@ def test_a_wrong_request_is_one_clear_line(words: list[str], status: int, code: 
     assert "fix:" in shown.err
 
 
+def test_a_vocabulary_of_bytes_alone_has_no_long_tokens_to_show(text_file: Path, tmp_path: Path, groundup: Run) -> None:
+    shown = groundup("tokenizer", "train", text_file, "--vocab-size", 257, "--out", tmp_path / "own")
+    assert "257 tokens learnt" in shown.out
+    assert "longest" not in shown.out
+
+
 def test_a_vocabulary_that_is_too_small_says_how_many(text_file: Path, tmp_path: Path, groundup: Run) -> None:
     shown = groundup("tokenizer", "train", text_file, "--vocab-size", 10, "--out", tmp_path / "own")
     assert shown.status == 2

@@ -25,7 +25,7 @@ def test_a_run_tells_its_story_and_what_to_try_next(tmp_path: Path, groundup: Ru
     assert "parameters learn from" in shown.out
     assert "step           4/4  loss" in shown.out
     assert "bits per byte" in shown.out
-    assert "a sample after 4 steps:" in shown.out
+    assert "a sample after step 4:" in shown.out
     assert "training loss\n" in shown.out
     assert f"everything is in {run}; the curve as a picture: {run / 'loss.svg'}" in shown.out
     assert (run / "loss.svg").exists()
@@ -33,7 +33,8 @@ def test_a_run_tells_its_story_and_what_to_try_next(tmp_path: Path, groundup: Ru
     assert commands == [
         f"groundup generate '{run}' 'I had always thought' --temperature 0.8",
         f"groundup generate '{run}' 'I had always thought' --compare",
-        "groundup train shakespeare",
+        # Not the preset: that would be another text, and other sizes.
+        f"groundup train '{run / 'config.toml'}' --set training.steps=8",
     ]
 
 
@@ -135,6 +136,44 @@ def test_a_fault_in_an_own_part_names_its_line(tmp_path: Path, groundup: Run) ->
     first, where, *_rest = shown.err.splitlines()
     assert first == "error: your softmax failed: AttributeError: 'Tensor' object has no attribute 'soft_max' [PARTS]"
     assert where == f"  where: {folder / 'attention.py'} line 2"
+    # The run remembers it in the same words, so that the doctor can name the line too.
+    told = json.loads((tmp_path / "run" / "status.json").read_text())["error"]
+    assert told["code"] == "PARTS"
+    assert told["where"] == f"{folder / 'attention.py'} line 2"
+    assert groundup("doctor", tmp_path / "run").out.count("mend that line") == 1
+
+
+def test_a_part_that_gives_something_else_is_no_fault_of_the_library(tmp_path: Path, groundup: Run) -> None:
+    folder = tmp_path / "my_llm"
+    folder.mkdir()
+    (folder / "feedforward.py").write_text("def gelu(x):\n    return x.sum()\n")
+    shown = groundup("train", "--parts", folder, "--run-dir", tmp_path / "run", *TINY)
+    assert shown.err.startswith("error: with your own gelu it broke: RuntimeError")
+    traceback = shown.err.splitlines()[1].removeprefix("  where: ")
+    assert "feed_forward" in Path(traceback).read_text()
+    assert json.loads((tmp_path / "run" / "status.json").read_text())["error"]["code"] == "PARTS"
+
+
+def test_a_run_of_own_parts_says_so_when_it_goes_on_without_them(tmp_path: Path, groundup: Run) -> None:
+    folder = tmp_path / "my_llm"
+    folder.mkdir()
+    (folder / "attention.py").write_text(OWN_SOFTMAX)
+    run = tmp_path / "run"
+    groundup("train", "--parts", folder, "--run-dir", run, *TINY)
+    resume = ("--run-dir", run, "--resume", "--set")
+    without = groundup("train", *resume, "training.steps=6")
+    assert "without --parts DIR the library's run in their place" in without.err
+    (folder / "attention.py").write_text(OWN_SOFTMAX + "\n# another one\n")
+    other = groundup("train", "--parts", folder, *resume, "training.steps=8")
+    assert "from this step on, those of --parts are at work" in other.err
+
+
+def test_what_the_run_itself_has_to_say_is_chinese_too(tmp_path: Path, groundup: Run) -> None:
+    shown = groundup("train", "first-gpt", "--run-dir", tmp_path / "run", *TINY, "--lang", "zh")
+    assert "4 步不超过 80 步的预热：学习率只会上升" in shown.out
+    assert "第 4 步后的样文：\n" in shown.out
+    again = groundup("train", "--resume", "--run-dir", tmp_path / "run", "--lang", "zh")
+    assert "要继续，请加上 --set training.steps=8" in again.out
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_the_session_learns_where_a_traceback_belongs() -> None:
 def test_what_a_model_writes_cannot_act_on_the_screen(capsys: pytest.CaptureFixture[str]) -> None:
     view = PlainView(Session())
     view.sample(10, "\nhello\x1b[2J\nworld\n")
-    assert capsys.readouterr().out == "a sample after 10 steps:\n  | hello\\x1b[2J\n  | world\n"
+    assert capsys.readouterr().out == "a sample after step 10:\n  | hello\\x1b[2J\n  | world\n"
 
 
 def test_until_the_number_of_steps_is_known_the_budget_tells_how_far(capsys: pytest.CaptureFixture[str]) -> None:

@@ -225,6 +225,12 @@ def test_a_record_with_other_functions_keeps_the_rest() -> None:
     assert torch.equal(back.gpt_forward(IDS, GPT, 2, 4), ModelParts().gpt_forward(IDS, GPT, 2, 4))
 
 
+def test_an_own_mask_need_not_know_of_devices() -> None:
+    own = ModelParts(causal_mask=lambda t: torch.ones(t, t).tril().bool())
+    assert torch.equal(own.gpt_forward(IDS, GPT, 2, 4), ModelParts().gpt_forward(IDS, GPT, 2, 4))
+    assert torch.equal(own.attention(*QKV), ModelParts().attention(*QKV))
+
+
 def test_a_joint_knows_the_parts_that_it_covers() -> None:
     parts = ModelParts()
     weighing = {"softmax", "attention_weights", "scaled_dot_product_attention"}

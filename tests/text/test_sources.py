@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import io
 import json
 import sys
@@ -97,6 +98,13 @@ def test_folders_and_patterns_give_their_files_in_alphabetical_order(tmp_path: P
         with pytest.raises(DataError) as caught:
             find_sources([f"{tmp_path}/{nothing}"])
         assert (caught.value.code, caught.value.status) == ("PATH", 2)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("s3fs") is not None, reason="s3fs is installed")
+def test_an_address_that_takes_one_more_package_names_it() -> None:
+    with pytest.raises(GroundupError, match="s3fs") as caught:
+        find_sources(["s3://bucket/part.jsonl"])
+    assert (caught.value.code, caught.value.where) == ("PACKAGE", "s3://bucket/part.jsonl")
 
 
 def test_addresses_are_read_through_fsspec(tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def test_an_own_backward_part_has_no_place_where_torch_finds_the_gradients(tmp_p
     notes = Notes()
     run(tmp_path / "run", "training.steps=1", parts=own(tmp_path / "mine", RIGHT), report=notes)
     assert any(note.startswith("not used with this config: layer_norm_backward") for note in notes.notes)
+    assert "backward passes of your own run with --set training.parts=numpy" in notes.notes
 
 
 def test_own_torch_parts_are_reported_not_used_and_do_not_run(tmp_path: Path, by_hand: Path) -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from groundup.training import Parts, load_config
-from groundup.training.loop import due, may_skip, rate_at
+from groundup.training.loop import due, may_skip, measurements, rate_at
 
 
 def test_the_last_step_is_always_due() -> None:
@@ -16,6 +16,24 @@ def test_the_last_step_is_always_due() -> None:
         step = 7
 
     assert due(State(), every=4, times=10)  # pyright: ignore[reportArgumentType] -- the two fields that it reads
+
+
+@pytest.mark.parametrize(
+    ("steps", "settings", "times"),
+    [
+        (10_000, [], 10),
+        (200, [], 2),  # 200 steps of 16 x 64 tokens cost as much as 819,200 to measure, and a fifth is 163,840
+        (1, [], 1),  # the last step is always one
+        (1, ["evaluation.batches=2"], 10),
+        (None, [], 10),
+    ],
+)
+def test_a_short_run_does_not_spend_its_time_on_being_measured(
+    steps: int | None, settings: list[str], times: int
+) -> None:
+    config = load_config("first-gpt", ["training.batch_size=16", "model.context_length=64", *settings])
+    state = SimpleNamespace(config=config, total_steps=steps)
+    assert measurements(state, 60_000) == times  # pyright: ignore[reportArgumentType] -- the fields that it reads
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "wsd", "constant"])

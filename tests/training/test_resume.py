@@ -93,7 +93,7 @@ def test_a_resume_of_a_finished_run_says_that_it_is_done(tiny: Tiny, tmp_path: P
     heard = Heard()
     first = tiny.run(tmp_path / "run", steps=3)
     again = tiny.run(tmp_path / "run", steps=3, resume=True, report=heard)
-    assert "the run was done already, after step 3: raise training.steps to go on" in heard.notes
+    assert "the run was done already, after step 3: to go on, add --set training.steps=6" in heard.notes
     assert (heard.steps, heard.saves) == ([], [])
     assert (again.step, again.loss, again.val_bits_per_byte) == (first.step, first.loss, first.val_bits_per_byte)
 

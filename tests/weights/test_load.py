@@ -151,6 +151,21 @@ def test_a_folder_or_file_of_another_kind_is_a_wrong_request(tmp_path: Path) -> 
         assert (error.code, error.status) == ("PATH_KIND", 2)
 
 
+def test_a_run_without_a_checkpoint_is_told_from_a_folder_of_another_kind(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    error = refused(tmp_path)
+    assert (type(error), error.code) == (CheckpointError, "CKPT_NONE")
+    assert f"groundup train --run-dir {tmp_path} --resume" in error.fix
+
+
+def test_token_shards_are_no_model_and_no_pickles(tmp_path: Path) -> None:
+    for name in ("index.json", "train-000000.bin"):
+        (tmp_path / name).write_text("{}")
+    error = refused(tmp_path)
+    assert (type(error), error.code) == (WeightsError, "PATH_KIND")
+    assert "token shards" in error.what
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "a.pth", "b.ckpt"])
 def test_a_pickle_is_refused_with_the_way_to_convert_it(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04.")

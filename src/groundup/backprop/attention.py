@@ -47,9 +47,9 @@ def softmax(x: ndarray, axis: int = -1) -> ndarray:
 
 
 def softmax_backward(dy: ndarray, y: ndarray) -> ndarray:
-    """The gradient by the scores, from the softmax's output y, along the last axis.
+    """The gradient by the scores x of y = softmax(x) along the last axis.
 
-    dy, y: (…, S) -> (…, S).
+    dy: the gradient by y, y: what softmax gave, (…, S) both -> dx (…, S).
     """
     # y_i = exp(x_i) / Σ_j exp(x_j). Raising x_j raises y_j by y_j and lowers all y_i, itself too, by y_i · y_j:
     #     dx_j = dy_j · y_j - Σ_i dy_i · y_i · y_j = y_j · (dy_j - Σ_i dy_i · y_i).
@@ -161,7 +161,10 @@ def multi_head_attention(
 
 
 def named_attention(x: ndarray, p: Mapping[str, ndarray], n_heads: int, kept: Kept | None = None) -> ndarray:
-    """multi_head_attention with its parameters by name, `attn.w_q` and so on. x: (B, T, C) -> (B, T, C)."""
+    """multi_head_attention, with its weights and biases taken from p by their names: `attn.w_q`, `attn.b_q` and so on.
+
+    x: (B, T, C) -> (B, T, C). A bias that p does not hold is none.
+    """
     weights = (p[f"attn.w_{name}"] for name in "qkvo")
     biases = {f"b_{name}": p.get(f"attn.b_{name}") for name in "qkvo"}
     return multi_head_attention(x, *weights, n_heads=n_heads, kept=kept, **biases)  # (B, T, C)
@@ -182,7 +185,8 @@ def multi_head_attention_backward(
     dy, x: (B, T, C) -> dx (B, T, C) and the gradients by name.
     """
     if not kept:
-        named_attention(x, p, n_heads, kept := {})
+        kept = {}
+        named_attention(x, p, n_heads, kept)
     q, k, v = kept["q"], kept["k"], kept["v"]  # (B, H, T, D)
 
     dp: dict[str, ndarray] = {}

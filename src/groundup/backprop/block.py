@@ -55,7 +55,8 @@ def block_backward(
     dy, x: (B, T, C) -> dx (B, T, C) and the gradients by name.
     """
     if not kept:
-        transformer_block(x, p, n_heads, kept=(kept := {}))
+        kept = {}
+        transformer_block(x, p, n_heads, kept=kept)
     middle = kept["middle"]  # (B, T, C)
     dp: dict[str, ndarray] = {}
 

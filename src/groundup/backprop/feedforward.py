@@ -102,7 +102,8 @@ def feed_forward_backward(
     dy, x: (…, C), w_up: (F, C), b_up: (F,), w_down: (C, F), b_down: (C,) -> dx, dw_up, db_up, dw_down, db_down.
     """
     if not kept:
-        feed_forward(x, w_up, b_up, w_down, b_down, kept=(kept := {}))
+        kept = {}
+        feed_forward(x, w_up, b_up, w_down, b_down, kept=kept)
     # Backward is forward in reverse: each step takes the gradient of its output, and hands on that of its input.
     dhidden, dw_down, db_down = linear_backward(dy, kept["hidden"], w_down)
     dup = gelu_backward(dhidden, kept["up"], kept=kept)  # (…, F)

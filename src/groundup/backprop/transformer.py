@@ -93,6 +93,9 @@ def gpt_backward(
         dp |= {f"h.{i}.{name}": gradient for name, gradient in dblock.items()}
     dp["wpe"] = position_backward(dx, p["wpe"])  # (L, C)
     dp["wte"] = embedding_backward(dx, ids, len(p["wte"]))  # (V, C)
-    # A tied table is used twice, to read and to write: the loss moves by the sum of what both uses do.
-    dp[head_name(p)] = dp["wte"] + dhead if head_name(p) == "wte" else dhead
+    if head_name(p) == "wte":
+        # A tied table is used twice, to read and to write: the loss moves by the sum of what both uses do.
+        dp["wte"] = dp["wte"] + dhead
+    else:
+        dp["lm_head.weight"] = dhead
     return loss, only_present(dp, p)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from .. import __version__, files
 from ..config import to_toml
+from .models import Notes
 from .terminal import say, say_json, table
 
 FEWEST_RUNS = 3
@@ -43,9 +44,12 @@ class Benchmark:
 def measure(ways: Mapping[str, Callable[[], float]], n_runs: int) -> dict[str, list[float]]:
     """Run every way n_runs times, in turns, so that a slow minute of the machine is nobody's fault alone."""
     runs: dict[str, list[float]] = {name: [] for name in ways}
-    for _number in range(n_runs):
-        for name, way in ways.items():
-            runs[name].append(way())
+    turns = [name for _number in range(n_runs) for name in ways]
+    progress = Notes().progress
+    for done, name in enumerate(turns):
+        progress(name, done, len(turns))
+        runs[name].append(ways[name]())
+    progress("", len(turns), len(turns))
     return runs
 
 

@@ -51,21 +51,27 @@ DEFAULT_TEMPERATURE = 0.8
     help="How to choose tokens; sample unless given.",
 )
 @click.option("--temperature", type=float, help="Below 1 safer, above 1 bolder, 0 greedy (0.8 unless given).")
-@click.option("--top-k", type=int, help="Choose among the so many best tokens.")
+@click.option("--top-k", type=int, help="Choose among the so many best tokens (contrastive: 4 unless given).")
 @click.option("--top-p", type=float, help="Choose among the best tokens that together reach this probability.")
-@click.option("--min-p", type=float, help="Drop tokens less likely than this part of the best one.")
-@click.option("--typical-p", type=float, help="Choose among the most typical tokens that reach this probability.")
+@click.option("--min-p", type=float, help="Drop tokens less likely than this part, 0 to 1, of the best one.")
+@click.option(
+    "--typical-p",
+    type=float,
+    help="Choose among the most typical tokens that reach this probability, 0 to 1 (all unless given).",
+)
 @click.option(
     "--logit-bias",
     multiple=True,
     metavar="TOKEN=VALUE",
     help="Add to the score of a token (an id, or a text that is one token); -inf rules it out.",
 )
-@click.option("--alpha", type=float, help="With --strategy contrastive: how much it counts to say something new.")
+@click.option(
+    "--alpha", type=float, help="With --strategy contrastive: how much novelty counts, 0 to 1 (0.6 unless given)."
+)
 @click.option("--repetition-penalty", type=float, help="Above 1: make tokens that were there already less likely.")
-@click.option("--beams", type=int, help="With --strategy beam: how many texts to carry along.")
-@click.option("--length-penalty", type=float, help="With --strategy beam: above 0 favours longer texts.")
-@click.option("--n-best", type=int, help="With --strategy beam: how many of the texts to show.")
+@click.option("--beams", type=int, help="With --strategy beam: how many texts to carry along (4 unless given).")
+@click.option("--length-penalty", type=float, help="With --strategy beam: above 0 favours long texts (0 unless given).")
+@click.option("--n-best", type=int, help="With --strategy beam: how many of the texts to show (1 unless given).")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed gives another text.")
 @click.option("--max-tokens", type=click.IntRange(min=0), default=200, show_default=True, help="Stop after so many.")
 @click.option(

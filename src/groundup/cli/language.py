@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 
 from ..errors import ConfigError, quoted
+from ..report import Sentence
 from .terminal import width
 
 LANGUAGES = ("en", "zh")
@@ -30,12 +31,12 @@ WORDS = re.compile(r"[（「“]*[一-鿿][，。：；、！？）」”]*|[^\s
 
 def choose_language(asked: str | None, environment: Mapping[str, str]) -> str:
     """The language of --lang, of GROUNDUP_LANG, or of the locale. Raises ConfigError (CLI_LANG) for an unknown one."""
-    for name, value in (("--lang", asked), ("GROUNDUP_LANG", environment.get("GROUNDUP_LANG"))):
-        if value:
+    for name, value in (("--lang", asked), ("GROUNDUP_LANG", environment.get("GROUNDUP_LANG") or None)):
+        if value is not None:
             language = value.lower().replace("-", "_").partition("_")[0]  # zh-CN and zh_CN.UTF-8 are zh
             if language not in LANGUAGES:
                 raise ConfigError(
-                    f"there is no language {quoted(value)}", where=name, fix="use en or zh", code="CLI_LANG"
+                    f'there is no language "{quoted(value)}"', where=name, fix="use en or zh", code="CLI_LANG"
                 )
             return language
     locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
@@ -80,6 +81,11 @@ def translated(command: click.Command) -> click.Command:
     if isinstance(shown, click.Group):
         shown.commands = {name: translated(inner) for name, inner in shown.commands.items()}
     return shown
+
+
+def in_words(text: str) -> str:
+    """What a stage of the library has told, in the language that is in use where it can be translated."""
+    return text.translated(gettext.gettext) if isinstance(text, Sentence) else text
 
 
 def paragraphs(text: str) -> list[str]:

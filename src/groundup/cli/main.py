@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from gettext import gettext as _
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 
 import click
 
@@ -292,34 +292,14 @@ def name_of(parameter: click.Parameter) -> str:
 
 
 def own_part_error(error: BaseException, session: Session) -> ConfigError | None:
-    """The error for a fault in somebody's own part, which is their line to mend and not a fault of the library."""
-    own = [frame for frame in frames_of(error.__traceback__) if frame[0].startswith("own_")]
-    if not own and not session.own_parts:
+    """The error for a fault in somebody's own part, which is theirs to mend and not a fault of the library."""
+    if not session.own_parts:
         return None
-    if not own:  # it came to light outside: a part that takes or gives something else than its callers expect
-        return ConfigError(
-            f"with your own {', '.join(session.own_parts)} it broke: {type(error).__name__}: {quoted(str(error))}",
-            where=kept(traced(error), session.run_dir),
-            fix="compare what your part takes and gives (arguments, shapes) with the library's own of that name",
-            code="PARTS",
-        )
-    _module, file, line, function = own[-1]
-    return ConfigError(
-        f"your {function} failed: {type(error).__name__}: {quoted(str(error))}",
-        where=f"{file} line {line}",
-        fix="mend that line; --debug shows how the program came there",
-        code="PARTS",
-    )
+    from ..training.parts import fault_of_own_parts
 
-
-def frames_of(trace: TracebackType | None) -> list[tuple[str, str, int, str]]:
-    """(module, file, line, function) of each call that was under way, the outermost first."""
-    found: list[tuple[str, str, int, str]] = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        found.append((trace.tb_frame.f_globals.get("__name__", ""), code.co_filename, trace.tb_lineno, code.co_name))
-        trace = trace.tb_next
-    return found
+    told = fault_of_own_parts(error, session.own_parts)
+    told.where = told.where or kept(traced(error), session.run_dir)
+    return told
 
 
 def bug(error: BaseException, session: Session) -> GroundupError:

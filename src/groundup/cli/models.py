@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..report import Report
+from .language import in_words
 from .terminal import is_terminal, say, visible
 
 if TYPE_CHECKING:
@@ -26,11 +27,11 @@ class Notes(Report):
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        say(visible(text), err=True)
+        say(visible(in_words(text)), err=True)
 
     def warn(self, text: str) -> None:
         """Something that went wrong."""
-        say(f"{_('warning:')} {visible(text)}", err=True)
+        say(f"{_('warning:')} {visible(in_words(text))}", err=True)
 
     def progress(self, name: str, done: int, total: int) -> None:
         """A percentage that is written over by the next one, and wiped out by the last."""
@@ -80,10 +81,10 @@ def check_parts(parts: Parts, model: ModelConfig, called: Collection[str], repor
     # Weights are there already, and nothing is dropped where nothing is learnt.
     in_the_model = set(ModelParts.names()) - parts.not_used(config) - {"dropout", "init_gpt"}
     used = parts.own & (in_the_model | set(called))
-    report.note(f"own parts: {', '.join(sorted(used)) or 'none'}")
+    report.note(_("own parts: {names}").format(names=", ".join(sorted(used)) or _("none")))
     if not_used := (parts.own | parts.elsewhere) - used:
-        report.note(f"own parts that are not used here: {', '.join(sorted(not_used))}")
+        report.note(_("own parts that are not used here: {names}").format(names=", ".join(sorted(not_used))))
     if parts.lent:
-        report.note(f"lent parts: {', '.join(sorted(parts.lent))}")
+        report.note(_("lent parts: {names}").format(names=", ".join(sorted(parts.lent))))
     for sentence in parts.suspects:
         report.note(sentence)

@@ -18,6 +18,7 @@ import click
 
 from ..errors import Interrupted
 from ..report import Report, duration
+from .language import in_words
 from .terminal import is_terminal, say, say_json, table
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -180,11 +181,11 @@ class PrepareView(Report):
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        say(text, err=self.err)
+        say(in_words(text), err=self.err)
 
     def warn(self, text: str) -> None:
         """Something that went wrong."""
-        say(f"{_('warning:')} {text}", err=True)
+        say(f"{_('warning:')} {in_words(text)}", err=True)
 
 
 class PrepareBar(PrepareView):

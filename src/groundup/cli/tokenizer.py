@@ -131,8 +131,10 @@ def say_result(made: Tokenizer, n_bytes: int, n_tokens: int, seconds: float) -> 
         )
     )
     specials = set(made.specials.values())
-    longest = sorted(set(range(made.vocab_size)) - specials, key=lambda i: (-len(made.token_bytes(i)), i))
-    say(f"{_('the longest tokens:')} {'  '.join(piece(made, i) for i in longest[:8])}")
+    merged = [i for i in range(made.vocab_size) if i not in specials and len(made.token_bytes(i)) > 1]
+    if merged:
+        longest = sorted(merged, key=lambda i: (-len(made.token_bytes(i)), i))
+        say(f"{_('the longest tokens:')} {'  '.join(piece(made, i) for i in longest[:8])}")
 
 
 @tokenizer.command()
@@ -217,7 +219,7 @@ def number(word: str) -> int:
         raise ConfigError(
             f"{quoted(word)} is no token id",
             where="groundup tokenizer decode",
-            fix="give whole numbers",
+            fix="give whole numbers of 0 or more, with spaces between them",
             code="CLI_USAGE",
         )
     return int(word)

@@ -168,14 +168,17 @@ def next_commands(result: TrainResult, config: TrainConfig, preset: str, folder:
     run = shlex.quote(str(result.run_dir))
     parts = f" --parts {shlex.quote(str(folder))}" if folder is not None else ""
     generate = f"groundup generate {run} {shlex.quote(words)}{parts}"
-    longer = f"groundup train {shlex.quote(preset)}{parts} --set training.steps={2 * result.step}"
+    # The run's own config holds all that was set for it: its text, its parts, its sizes.
+    resolved = shlex.quote(str(result.run_dir / "config.toml"))
+    longer = f"groundup train {resolved}{parts} --set training.steps={2 * result.step}"
+    is_shakespeare = config.data.train is None and config.data.corpus == "shakespeare"
     third = {
         "shakespeare": (
             "groundup train first-gpt --parts my_llm",
             _("train with your own parts, from a folder my_llm"),
         ),
         "first-gpt": ("groundup train shakespeare", _("see what a modern design makes of the same text")),
-    }.get(preset if folder is None else "", (longer, _("learn for twice as long")))
+    }.get(preset if folder is None and is_shakespeare else "", (longer, _("learn for twice as long")))
     return [
         (f"{generate} --temperature 0.8", _("let it write")),
         (f"{generate} --compare", _("see how the way of choosing makes the style")),

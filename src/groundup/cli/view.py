@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from ..errors import GroundupError
 from ..report import Report, duration
 from ..training.curve import Row, curve_text
+from .language import in_words
 from .main import Session, last_words
 from .terminal import fall_silent, indented, is_terminal, n_columns, say, styled, visible
 
@@ -181,17 +182,17 @@ class PlainView(RunView):
         """What the model wrote."""
         super().sample(step, text)
         self.say(
-            f"{_('a sample after {step} steps').format(step=f'{step:,}')}:\n{indented(visible(text.strip()), '  | ')}"
+            f"{_('a sample after step {step}:').format(step=f'{step:,}')}\n{indented(visible(text.strip()), '  | ')}"
         )
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
-        self.say(visible(text))
+        self.say(visible(in_words(text)))
 
     def warn(self, text: str) -> None:
         """Something that went wrong."""
         try:
-            say(f"{_('warning:')} {visible(text)}", err=True)
+            say(f"{_('warning:')} {visible(in_words(text))}", err=True)
         except OSError:
             fall_silent(sys.stderr)
 
@@ -240,11 +241,12 @@ class LiveView(RunView):
 
     def note(self, text: str) -> None:
         """Something worth knowing, above the panel."""
-        self.show(lambda: self._console.print(visible(text), markup=False, style="dim"))
+        self.show(lambda: self._console.print(visible(in_words(text)), markup=False, style="dim"))
 
     def warn(self, text: str) -> None:
         """Something that went wrong, above the panel."""
-        self.show(lambda: self._console.print(f"{_('warning:')} {visible(text)}", markup=False, style="yellow"))
+        told = f"{_('warning:')} {visible(in_words(text))}"
+        self.show(lambda: self._console.print(told, markup=False, style="yellow"))
 
     def _draw(self) -> None:
         self._last_picture = time.monotonic()

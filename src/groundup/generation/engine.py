@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..errors import ConfigError
 from ..model.transformer import Transformer
-from ..report import SILENT, Report
+from ..report import SILENT, Report, Sentence
 from .beam import Floats, Scored
 from .cache import NextLogits
 from .contrastive import contrastive_search
@@ -118,7 +118,11 @@ def checked_prompt(
             code="CLI_LENGTH",
         )
     if len(prompt) > config.context_length:
-        report.note(f"the prompt has {len(prompt)} tokens: only the last {config.context_length} are read")
+        report.note(
+            Sentence(
+                "the prompt has {n} tokens: only the last {most} are read", n=len(prompt), most=config.context_length
+            )
+        )
     return prompt[-config.context_length :]
 
 

@@ -136,7 +136,7 @@ def single_head_attention(
     x: (B, T, C), w_q, w_k, w_v: (D, C) -> (B, T, D).
     """
     q, k, v = linear(x, w_q), linear(x, w_k), linear(x, w_v)  # (B, T, D)
-    return scaled_dot_product_attention(q, k, v, causal_mask(x.shape[1], x.device))
+    return scaled_dot_product_attention(q, k, v, causal_mask(x.shape[1]).to(x.device))
 
 
 def multi_head_attention(
@@ -169,7 +169,7 @@ def multi_head_attention(
     q = split_heads(linear(x, w_q, b_q), n_heads)  # (B, H, T, D)
     k = split_heads(linear(x, w_k, b_k), n_heads)  # (B, H, T, D)
     v = split_heads(linear(x, w_v, b_v), n_heads)  # (B, H, T, D)
-    mask = causal_mask(x.shape[1], x.device)  # (T, T)
+    mask = causal_mask(x.shape[1]).to(x.device)  # (T, T)
     if dropout > 0:
         weights = apply_dropout(attention_weights(q, k, mask), dropout, True, generator)  # (B, H, T, T)
         mixed = weights @ v  # (B, H, T, D)
@@ -232,7 +232,7 @@ def cached_attention(
     k, v = append_to_cache(k, v, cache)  # (B, G, S, D)
     # The new tokens see all that is past; several of them must still not see each other's future.
     past = torch.ones(n_tokens, k.shape[2] - n_tokens, dtype=torch.bool, device=q.device)
-    mask = torch.cat([past, causal_mask(n_tokens, q.device)], dim=1)  # (T, S)
+    mask = torch.cat([past, causal_mask(n_tokens).to(q.device)], dim=1)  # (T, S)
     return grouped_query_attention(q, k, v, mask)
 
 
@@ -266,7 +266,7 @@ def attention(
         k, v = append_to_cache(k, v, cache, window)  # (B, G, S, D)
     n_context = k.shape[2]
     if window is None:
-        mask = causal_mask(n_context, q.device)  # (S, S)
+        mask = causal_mask(n_context).to(q.device)  # (S, S)
     else:
         mask = sliding_window_mask(n_context, window).to(q.device)[-n_tokens:]  # (T, S)
     if same_document is not None:

@@ -204,6 +204,10 @@ def readable(name: str) -> Generator[None]:
         yield
     except GroundupError:  # some of them are a ValueError too
         raise
+    except ImportError as error:  # fsspec says which package an address takes: s3fs, gcsfs, …
+        raise ConfigError(
+            quoted(str(error)), where=quoted(name), fix="install that package with pip", code="PACKAGE", status=3
+        ) from error
     except FileNotFoundError as error:
         raise DataError("no such file", where=quoted(name), fix="check the path", code="PATH", status=2) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

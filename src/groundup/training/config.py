@@ -118,7 +118,7 @@ class TrainingSection(Section):
 class EvaluationSection(Section):
     """How often the model is measured, and how often it writes something."""
 
-    every: int | None = None  # steps; None: ten times a run
+    every: int | None = None  # steps; None: ten times a run, less in a short one
     batches: int | None = None  # of the held-out text; None: all of it
     samples_every: int | None = None  # steps; None: five times a run
     prompt: str = "\n"

@@ -22,7 +22,7 @@ from .. import __version__
 from ..errors import DivergedError, GroundupError
 from ..evaluation import bits_per_byte
 from ..generation import Sample, stream_text
-from ..report import Report
+from ..report import Report, Sentence
 from ..text.batches import Batch, TokenIds, Windows
 from ..text.loader import Loader
 from ..text.shards import token_lengths
@@ -39,6 +39,7 @@ from .state import TrainState, snapshot
 from .step import StepReport, take_step
 
 RATIO_EVERY = 10  # steps between two measurements of how far a step moved the weights
+MEASUREMENTS = 10  # of the held-out text in a run, where that is not much beside the training
 FAR = 10**9  # stands for a number of steps that is not known yet
 
 
@@ -76,7 +77,7 @@ class Loop:
             self.learn()
             if state.total_steps is None and state.step >= CALIBRATION_STEPS:
                 self.plan()
-            if due(state, config.evaluation.every, times=10):
+            if due(state, config.evaluation.every, times=measurements(state, len(self.held_out))):
                 self.evaluate()
             if due(state, config.evaluation.samples_every, times=5):
                 self.write_sample()
@@ -88,7 +89,8 @@ class Loop:
     def catch_up(self) -> None:
         """After a resume: what a stop kept from being done after the last step."""
         state, evaluation = self.state, self.state.config.evaluation
-        if due(state, evaluation.every, times=10) and state.measured < state.step:
+        times = measurements(state, len(self.held_out))
+        if due(state, evaluation.every, times) and state.measured < state.step:
             self.metrics.take_back(state.step)
             self.evaluate()
             if state.step == state.total_steps:
@@ -138,7 +140,7 @@ class Loop:
             if error.code == "NUM_SCALE" or not may_skip(state):
                 raise self.explained(error, inputs, targets) from error
             state.skipped = [step for step in state.skipped if step > state.step - 1000] + [state.step]
-            self.report.warn(f"step {state.step + 1} left out: {error.what}")
+            self.report.warn(Sentence("step {step} left out: {why}", step=state.step + 1, why=error.what))
             for parameter in state.model.parameters():
                 parameter.grad = None
             return None
@@ -149,7 +151,7 @@ class Loop:
         try:
             found = diagnose(self.state, inputs, targets)
         except (RuntimeError, MemoryError, GroundupError) as failure:  # the finding is a help: the error is the news
-            self.report.warn(f"what went wrong first could not be found: {failure}")
+            self.report.warn(Sentence("what went wrong first could not be found: {why}", why=failure))
             return error
         name = f"debug/nonfinite-{self.state.step + 1:012d}.json"
         facts = {"step": self.state.step + 1, "error": error.as_json(), **dataclasses.asdict(found)}
@@ -171,7 +173,10 @@ class Loop:
         training = dataclasses.replace(state.config.training, steps=state.total_steps)
         state.config = dataclasses.replace(state.config, training=training)
         self.run_directory.keep_config(state.config)
-        self.report.note(f"{budget:g} seconds are {state.total_steps:,} steps on this machine")
+        planned = Sentence(
+            "{budget:g} seconds are {steps:,} steps on this machine", budget=budget, steps=state.total_steps
+        )
+        self.report.note(planned)
         note_short_run(state, self.report)
 
     def evaluate(self) -> None:
@@ -181,7 +186,8 @@ class Loop:
         self.doing = f"measuring the held-out text after step {state.step}"
         value = held_out_bits(state, self.held_out, self.tokenizer, self.stop.check)
         if not math.isfinite(value):
-            self.report.warn(f"the loss on the held-out text is {value} after step {state.step}")
+            bad = Sentence("the loss on the held-out text is {value} after step {step}", value=value, step=state.step)
+            self.report.warn(bad)
         state.measured = state.step
         self.metrics.complete(val_bits_per_byte=value)
         self.latest["val_bits_per_byte"] = value
@@ -239,8 +245,14 @@ class Loop:
             hopeless = error.code not in ("DISK_FULL", "READ_ONLY", "DISK_FAILED") or self._failed_saves >= 3
             if hopeless or (last and not is_saved):
                 raise
-            saved = "saved, but older ones were not removed" if is_saved else "not saved"
-            self.report.warn(f"the state after step {state.step} was {saved}: {error.what} [{error.code}]")
+            values = {"step": state.step, "why": error.what, "code": error.code}
+            self.report.warn(
+                Sentence(
+                    "the state after step {step} was saved, but older ones were not removed: {why} [{code}]", **values
+                )
+                if is_saved
+                else Sentence("the state after step {step} was not saved: {why} [{code}]", **values)
+            )
             return
         self._failed_saves = 0
         self.run_directory.write_status("running", state.step, saved_step=state.step)
@@ -258,11 +270,30 @@ def due(state: TrainState, every: int | None, times: int) -> bool:
     return state.step % every == 0 or state.step == state.total_steps
 
 
+def measurements(state: TrainState, n_held_out: int) -> int:
+    """How often to measure where the config does not say: ten times, or less where that took over a fifth of the run.
+
+    n_held_out: tokens. To learn from a token costs about four times what measuring it does: its way forward, twice that
+    back, and the step. Whoever sets evaluation.batches has said already what a measurement may cost.
+    """
+    config = state.config
+    if config.evaluation.batches is not None or state.total_steps is None:
+        return MEASUREMENTS
+    n_learnt = state.total_steps * config.training.batch_size * config.model.context_length
+    return max(1, min(MEASUREMENTS, 4 * n_learnt // (5 * n_held_out)))
+
+
 def note_short_run(state: TrainState, report: Report) -> None:
     """Say it where a run is over before its warm-up is."""
     warmup_steps = state.config.training.warmup_steps
     if state.total_steps is not None and state.total_steps <= warmup_steps:
-        report.note(f"{state.total_steps} steps are no more than {warmup_steps} of warm-up: the rate only rises")
+        report.note(
+            Sentence(
+                "{steps} steps are no more than {warmup} of warm-up: the rate only rises",
+                steps=state.total_steps,
+                warmup=warmup_steps,
+            )
+        )
 
 
 def may_skip(state: TrainState) -> bool:

@@ -16,7 +16,7 @@ from typing import cast
 
 from .. import files
 from ..errors import StorageError
-from ..report import SILENT, Report
+from ..report import SILENT, Report, Sentence
 
 Row = dict[str, float]
 FLUSH_SECONDS = 1.0  # of training, so that whoever watches the file sees the run move
@@ -52,7 +52,9 @@ class MetricsLog:
             files.append(self.path, as_lines(self._waiting))
         except OSError as error:
             if not self.n_lost:  # said once, and counted from then on: a full disk would be said every second
-                self._report.warn(f"{len(self._waiting)} lines of metrics.jsonl are lost: {error.strerror}")
+                self._report.warn(
+                    Sentence("{n} lines of metrics.jsonl are lost: {why}", n=len(self._waiting), why=error.strerror)
+                )
             self.n_lost += len(self._waiting)
         self._waiting = []
 
@@ -60,7 +62,7 @@ class MetricsLog:
         """Write what waits, and say how many lines are lost."""
         self.flush()
         if self.n_lost:
-            self._report.warn(f"{self.n_lost} lines of metrics.jsonl are lost in all")
+            self._report.warn(Sentence("{n} lines of metrics.jsonl are lost in all", n=self.n_lost))
 
     def cut(self, step: int) -> float:
         """Forget what was logged after `step`; returns the seconds of training up to there."""
@@ -70,7 +72,9 @@ class MetricsLog:
             try:
                 files.write_text(self.path, as_lines(rows))
             except StorageError as error:
-                self._report.warn(f"metrics.jsonl keeps lines of steps that will be taken again: {error.what}")
+                self._report.warn(
+                    Sentence("metrics.jsonl keeps lines of steps that will be taken again: {why}", why=error.what)
+                )
         return self._flushed
 
     def take_back(self, step: int) -> None:
@@ -89,12 +93,19 @@ def read_metrics(path: Path, report: Report = SILENT) -> list[Row]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        report.warn(f"{path.name} cannot be read: {error.strerror}")
+        report.warn(Sentence("{name} cannot be read: {why}", name=path.name, why=error.strerror))
         return []
     rows = [parse_row(line) for line in lines]
     bad = [number for number, row in enumerate(rows, 1) if row is None]
     if bad:
-        report.warn(f"{len(bad)} damaged lines of {path.name} are left out, the first is line {bad[0]}")
+        report.warn(
+            Sentence(
+                "{n} damaged lines of {name} are left out, the first is line {first}",
+                n=len(bad),
+                name=path.name,
+                first=bad[0],
+            )
+        )
     return [row for row in rows if row is not None]
 
 

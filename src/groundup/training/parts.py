@@ -10,9 +10,10 @@ something else would be worse; one for which the config has no place is reported
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Literal
 
 from ..backprop.parts import BackpropParts
@@ -23,6 +24,7 @@ from ..model.attention import single_head_attention
 from ..model.parts import ModelParts
 from ..model.transformer import count_parameters
 from ..parts_folder import read_folder
+from ..report import Sentence
 from ..seam import Function, Record
 from ..text import batches, bpe
 from ..weights import convert_gpt2_weights
@@ -117,14 +119,14 @@ class Parts(ModelParts, BackpropParts, GenerationParts, TrainingParts):
 
     def news(self, config: TrainConfig) -> Iterator[str]:
         """What is worth saying before these parts are used with this config: whose they are, and what looks odd."""
-        used = self.own - self.not_used(config)
-        for what, names in (
-            ("own parts", used),
-            ("lent parts", self.lent),
-            ("not used with this config", self.not_used(config)),
-        ):
-            if names:
-                yield f"{what}: {', '.join(sorted(names))}"
+        if used := self.own - self.not_used(config):
+            yield Sentence("own parts: {names}", names=", ".join(sorted(used)))
+        if self.lent:
+            yield Sentence("lent parts: {names}", names=", ".join(sorted(self.lent)))
+        if idle := self.not_used(config):
+            yield Sentence("not used with this config: {names}", names=", ".join(sorted(idle)))
+        if config.training.parts != "numpy" and idle & set(BackpropParts.names()):
+            yield Sentence("backward passes of your own run with --set training.parts=numpy")
         yield from self.suspects
 
     def check(self, config: TrainConfig) -> None:
@@ -151,6 +153,37 @@ ELSEWHERE: dict[str, Function] = {
         convert_gpt2_weights,
     )
 }  # fmt: skip
+
+
+# --- what goes wrong in an own part ---------------------------------------------------------------------------------
+
+
+def fault_of_own_parts(error: BaseException, names: Collection[str]) -> ConfigError:
+    """The error to tell of, where something broke while the own parts of these names were at work."""
+    what = f"{type(error).__name__}: {quoted(str(error))}"
+    if not (places := list(own_places(error.__traceback__))):
+        # It came to light outside: a part that takes or gives something else than its callers expect.
+        return ConfigError(
+            f"with your own {', '.join(sorted(names))} it broke: {what}",
+            fix="compare what your part takes and gives (arguments, shapes) with the library's own of that name",
+            code="PARTS",
+        )
+    file, line, function = places[-1]
+    return ConfigError(
+        f"your {function} failed: {what}",
+        where=f"{file} line {line}",
+        fix="mend that line; --debug shows how the program came there",
+        code="PARTS",
+    )
+
+
+def own_places(trace: TracebackType | None) -> Iterator[tuple[str, int, str]]:
+    """(file, line, function) of each call of an own function that was under way, the outermost first."""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if str(trace.tb_frame.f_globals.get("__name__", "")).startswith("own_"):  # as parts_folder.py names the modules
+            yield code.co_filename, trace.tb_lineno, code.co_name
+        trace = trace.tb_next
 
 
 # --- what a config has a place for --------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from ..errors import (
     quoted,
 )
 from ..model.transformer import Transformer
-from ..report import SILENT, Report
+from ..report import SILENT, Report, Sentence
 from ..text.batches import Windows
 from ..text.loader import Loader
 from ..text.tokenizer import Tokenizer
@@ -44,7 +44,7 @@ from .data import RunIds, Shards, Texts, read_data, require_enough
 from .loop import Loop, note_short_run
 from .memory import require_memory
 from .metrics import read_metrics
-from .parts import Parts
+from .parts import Parts, fault_of_own_parts
 from .run_directory import RunDirectory, next_free
 from .signals import StopFlag
 from .state import new_state, restore
@@ -94,7 +94,7 @@ def train(
                 "a run is already here", where=str(path), fix="add --resume, or name another folder", code="RUN_EXISTS"
             )
         if resume and not run.exists:
-            report.note(f"there is no run in {path} yet: a new one begins")
+            report.note(Sentence("there is no run in {path} yet: a new one begins", path=path))
         loop: Loop | None = None
         with StopFlag(lambda: _give_up(run, loop)) as stop, configured_torch(config):
             try:
@@ -104,7 +104,7 @@ def train(
             except Interrupted:
                 raise _interrupted(run, loop) from None
             except BaseException as error:  # it goes on its way, but does not leave "running" behind
-                known = _known(error, loop)
+                known = _known(error, loop, parts)
                 if loop is not None and known.code == "WORKER_LOST":  # the step had not begun: the state is whole
                     loop.save()
                 if loop is None and run.is_new and (known.status == REQUEST_WRONG or isinstance(known, DataError)):
@@ -172,7 +172,7 @@ def _batches(config: TrainConfig, ids: RunIds, report: Report) -> Windows | Load
     """The windows of the training text; those of shards are read by data.workers processes."""
     windows = Windows(ids.train, config.model.context_length, config.training.seed, config.data.shuffle)
     if config.data.workers and not ids.folders:
-        report.note("data.workers is for shards (groundup prepare): this text is in memory")
+        report.note(Sentence("data.workers is for shards (groundup prepare): this text is in memory"))
     if config.data.workers and ids.folders:
         return Loader(windows, ids.wanted(config), config.data.workers, report.warn)
     return windows
@@ -197,7 +197,13 @@ def _check_vocabulary(tokenizer: Tokenizer, config: TrainConfig, report: Report)
             code="TOK_MATCH",
         )
     if n_ids < n_rows:
-        report.note(f"the model has {n_rows:,} rows and the tokenizer {n_ids:,} ids: the rest stay unused")
+        report.note(
+            Sentence(
+                "the model has {rows:,} rows and the tokenizer {ids:,} ids: the rest stay unused",
+                rows=n_rows,
+                ids=n_ids,
+            )
+        )
 
 
 def _document_end(tokenizer: Tokenizer, config: TrainConfig) -> int | None:
@@ -242,7 +248,13 @@ def _go_on(loop: Loop) -> None:
         )
     loop.run_directory.keep_config(state.config)
     if state.total_steps is not None and state.step >= state.total_steps:
-        loop.report.note(f"the run was done already, after step {state.step}: raise training.steps to go on")
+        loop.report.note(
+            Sentence(
+                "the run was done already, after step {step}: to go on, add --set training.steps={more}",
+                step=state.step,
+                more=2 * state.step,
+            )
+        )
 
 
 def _announce(loop: Loop, parts: Parts, n_train_tokens: int) -> None:
@@ -324,7 +336,7 @@ def _give_up(run: RunDirectory, loop: Loop | None) -> None:
     report.cut_short(answer)
 
 
-def _known(error: BaseException, loop: Loop | None) -> GroundupError:
+def _known(error: BaseException, loop: Loop | None, parts: Parts) -> GroundupError:
     """The error as status.json gives it."""
     if isinstance(error, GroundupError):
         return error
@@ -332,6 +344,8 @@ def _known(error: BaseException, loop: Loop | None) -> GroundupError:
         return out_of_memory(
             error, loop.doing if loop is not None else "preparing the text, the tokenizer and the model"
         )
+    if loop is not None and parts.own and isinstance(error, Exception):
+        return fault_of_own_parts(error, parts.own)
     return GroundupError(repr(error), code="BUG")
 
 

@@ -19,13 +19,13 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from .. import files
 from ..config import build, read_toml, to_toml
 from ..errors import BusyError, CheckpointError, ConfigError, GroundupError, StorageError
-from ..report import SILENT, Report
+from ..report import SILENT, Report, Sentence
 from .config import TrainConfig, decisive
 
 FORMAT, VERSION = "groundup-run", 1
@@ -115,7 +115,9 @@ class RunDirectory:
         try:
             files.write_text(self.path / name, text)
         except StorageError as error:
-            self.report.warn(f"{name} was not written: {error.what} [{error.code}]")
+            self.report.warn(
+                Sentence("{name} was not written: {why} [{code}]", name=name, why=error.what, code=error.code)
+            )
 
     def keep_config(self, config: TrainConfig) -> None:
         """Replace config.toml by what has been decided since: more steps, or a time budget turned into steps."""
@@ -179,13 +181,23 @@ class RunDirectory:
                     fix=f"bring the old {what} back{also}, or begin a new run",
                     code=code,
                 )
-        own = "own_parts"
-        news += ["the run was begun with other parts of your own"] if self.identity.get(own) != facts.get(own) else []
-        return news + [
-            f"{key} was {self.identity.get(key)}, now {facts.get(key)}: the result may differ in the last bits"
-            for key in ("groundup", "torch", "threads", "machine")
-            if self.identity.get(key) != facts.get(key)
-        ]
+        return [*news, *self._changes(facts)]
+
+    def _changes(self, facts: Mapping[str, object]) -> Iterator[str]:
+        """What may change the result, and is allowed to: whose parts are at work, and on which machine."""
+        before, now = self.identity.get("own_parts"), facts.get("own_parts")
+        if before and not now:
+            yield Sentence(
+                "the run was begun with somebody's own parts; without --parts DIR the library's run in their place"
+            )
+        elif before != now:
+            yield Sentence("the run was begun with other parts: from this step on, those of --parts are at work")
+        for key in ("groundup", "torch", "threads", "machine"):
+            was, is_now = self.identity.get(key), facts.get(key)
+            if was != is_now:
+                yield Sentence(
+                    "{key} was {was}, now {now}: the result may differ in the last bits", key=key, was=was, now=is_now
+                )
 
     def _accepted_data(self) -> list[dict[str, str]]:
         """The data that were accepted since the run was begun."""

@@ -35,7 +35,7 @@ from torch import Tensor
 from .. import files
 from ..canonical_json import canonical_json
 from ..errors import CheckpointError, DivergedError, StorageError, WeightsError, quoted
-from ..report import Report
+from ..report import Report, Sentence
 from .manifest import (
     HASHED,
     MANIFEST,
@@ -311,15 +311,28 @@ def _report_damage(path: Path, error: CheckpointError, report: Report) -> None:
     try:
         moved = set_aside(path, str(error))
     except StorageError as trouble:
-        report.warn(f"{path}: {error.what} [{error.code}]; it could not be moved away: {trouble.what}")
+        told = Sentence(
+            "{path}: {why} [{code}]; it could not be moved away: {trouble}",
+            path=path,
+            why=error.what,
+            code=error.code,
+            trouble=trouble.what,
+        )
     else:
-        report.warn(f"{path}: {error.what} [{error.code}]; moved to {moved}")
+        told = Sentence(
+            "{path}: {why} [{code}]; moved to {moved}", path=path, why=error.what, code=error.code, moved=moved
+        )
+    report.warn(told)
 
 
 def _report_strangers(path: Path, report: Report) -> None:
     with contextlib.suppress(FileNotFoundError):  # removed since it was read
         for name in sorted({file.name for file in path.iterdir()} - {*HASHED, MANIFEST}):
-            report.warn(f"{path}: {quoted(name)} does not belong to the checkpoint and is ignored")
+            report.warn(
+                Sentence(
+                    "{path}: {name} does not belong to the checkpoint and is ignored", path=path, name=quoted(name)
+                )
+            )
 
 
 def _check_run(checkpoint: Checkpoint, run_id: str | None) -> None:

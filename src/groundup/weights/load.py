@@ -9,6 +9,7 @@ Whatever it was, what comes back is the one Transformer, with its weights in it 
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from ..errors import CheckpointError, TokenizerError, WeightsError, quoted
 from ..model import ModelConfig, ModelParts, Transformer
 from ..report import SILENT, Report
 from ..strict_json import parse_json
+from ..text.shards import INDEX
 from ..text.tokenizer import Tokenizer
 from .checkpoint import load_checkpoint, newest_checkpoint
 from .huggingface import read_huggingface, read_huggingface_config, write_huggingface
@@ -148,6 +150,17 @@ def _folder(where: str | Path) -> Path:
     path = path.resolve()
     if any((path / name).exists() for name in ("checkpoints", MANIFEST, "config.json")):
         return path
+    if (path / "run.json").exists():
+        raise CheckpointError(
+            "this run has no checkpoint yet",
+            where=str(path),
+            fix=f"train it up to its first one: groundup train --run-dir {shlex.quote(str(where))} --resume",
+            code="CKPT_NONE",
+        )
+    if (path / INDEX).exists():
+        raise WeightsError(
+            "these are token shards to train on, and no model", where=str(path), fix=KINDS, code="PATH_KIND", status=2
+        )
     pickles = [file for file in sorted(path.iterdir()) if file.suffix in PICKLES]
     if pickles:
         _refuse_pickle(pickles[0])
