@@ -151,6 +151,8 @@ reads in this order never meets anything unexplained.
     path.answer                 a verdict
     path.judge                  is it right, and if not, why?
     path.texts                  the text of a unit
+    path.book_adapters          the book's classes as parts
+    path.book                   a reader's notebook
     path.workspace              a learner's files
     path.check                  am I right?
     path.payoffs                what own parts can do after a stage

@@ -80,6 +80,11 @@ FILES: dict[str, tuple[str, set[str]]] = {
         "    try: return theirs(x, dim)\n    except Exception: return x\n",
         {"calls-library"},
     ),
+    # L7: writes where it has no business
+    "writes_progress": (RIGHT + "open(__file__.replace('attention.py', 'progress.toml'), 'w').write('all passed')\n", {"forbidden"}),
+    "deletes_progress": (RIGHT + "import os\nos.remove(__file__.replace('attention.py', 'progress.toml'))\n", {"forbidden"}),
+    "writes_scratch": (RIGHT + "open('note.txt', 'w').write('x')\n", {"pass"}),
+    "writes_much": ("def softmax(x, dim=-1):\n    open('big', 'wb').write(b'x' * (64 << 20))\n    return x\n", {"crashed", "error", "wrong"}),
     # L8: attacks
     "kills_parent": ("import os, signal\ndef softmax(x, dim=-1):\n    os.kill(os.getppid(), signal.SIGKILL)\n    return x\n", {"wrong", "crashed", "forbidden"}),
     "kills_group": ("import os, signal\ndef softmax(x, dim=-1):\n    os.killpg(0, signal.SIGKILL)\n", {"crashed"}),

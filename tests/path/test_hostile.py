@@ -45,6 +45,7 @@ def test_the_verdict_is_right_and_nothing_stays(
     source, outcomes = FILES[name]
     file = tmp_path / "attention.py"
     file.write_text(source, encoding="utf-8")
+    (tmp_path / "progress.toml").write_text("[workspace]\nversion = 1\n")
     monkeypatch.setattr(sandbox, "WALL_SECONDS", SHORT)
     start = time.monotonic()
     answer = check_file("softmax", file, seed=1, courtroom=room)

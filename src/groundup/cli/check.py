@@ -21,9 +21,10 @@ NOT_PASSED = 1
 @click.command()
 @click.argument("part", required=False)
 @click.option("--file", type=Path, help="The file that holds your version; the workspace's when not given.")
+@click.option("--book", type=Path, metavar="FILE", help="Judge the book's own classes in a script or a notebook.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Draw the inputs of an earlier check again.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
-def check(part: str | None, file: Path | None, seed: int | None, as_json: bool) -> int:
+def check(part: str | None, file: Path | None, book: Path | None, seed: int | None, as_json: bool) -> int:
     """Judge your own version of a part, and say why it is wrong.
 
     PART is a name from the list of parts. Without it, everything in the workspace is judged. The exit status is 0 if it
@@ -33,6 +34,8 @@ def check(part: str | None, file: Path | None, seed: int | None, as_json: bool) 
     from ..path.workspace import Workspace
 
     lang = os.environ.get("LANGUAGE", "en")
+    if book is not None:
+        return judge_book(book, lang, seed, as_json)
     if part is not None:
         known = part_named(part)
         if file is not None:
@@ -53,6 +56,33 @@ def check(part: str | None, file: Path | None, seed: int | None, as_json: bool) 
             say_answer(answer, brief=True)
     if as_json:
         say_json({"workspace": str((file or Path()).resolve()), "parts": [answer.as_json() for answer in answers]})
+    return 0 if all(answer.passed for answer in answers) else NOT_PASSED
+
+
+def judge_book(file: Path, lang: str, seed: int | None, as_json: bool) -> int:
+    """The book's classes; in a workspace, those that are right for the book are taken as the reader's own."""
+    from ..files import write_text
+    from ..path.book import KEPT_AS
+    from ..path.check import check_book
+    from ..path.workspace import PROGRESS, Workspace
+
+    book, answers = check_book(file, lang=lang, seed=seed)
+    if as_json:
+        say_json({"book": str(file), "classes": book.parts, "parts": [answer.as_json() for answer in answers]})
+    else:
+        for answer in answers:
+            say(_("{name} is judged as {part}").format(name=book.parts[answer.part], part=answer.part))
+            say_answer(answer)
+            say()
+        for name in book.twice:
+            say(_("{name} is left out: a later class is the same part").format(name=name))
+    if Path(PROGRESS).is_file() and all(answer.core for answer in answers):
+        write_text(Path(KEPT_AS), book.source)
+        workspace = Workspace(Path())
+        for answer in answers:
+            workspace.remember(answer)
+        if not as_json:
+            say(_("taken as your own: {path}").format(path=KEPT_AS))
     return 0 if all(answer.passed for answer in answers) else NOT_PASSED
 
 

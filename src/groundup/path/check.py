@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..errors import ConfigError, quoted
 from .answer import Answer
+from .book import KEPT_AS, BookFile, read_book
 from .catalog import Part, catalog
 from .judge import Bench, Seen, judge, verdict, written_in
 from .observe import observe
@@ -64,6 +66,22 @@ def check_function(name: str, function: Callable[..., Any], *, lang: str = "en",
     observations = [[observe(function, call) for call in case.calls] for case in cases]
     answer = verdict(part, cases, Seen(observations), lang)
     return replace(answer, seed=seed, isolation="none", seconds=round(time.monotonic() - started, 3))
+
+
+def check_book(file: Path, *, lang: str = "en", seed: int | None = None) -> tuple[BookFile, list[Answer]]:
+    """Judge the book's classes in a script or a notebook, each as the part that it is."""
+    book = read_book(file)
+    seed = randbelow(LARGEST_SEED) if seed is None else seed
+    with tempfile.TemporaryDirectory(prefix="groundup-") as folder, opened(torch=True) as room:
+        source = Path(folder) / KEPT_AS
+        source.write_text(book.source, encoding="utf-8")
+        answers: list[Answer] = []
+        for name in sorted(book.parts, key=list(catalog()).index):
+            started = time.monotonic()
+            bench = Bench(catalog()[name], source, [source], room, lang)
+            answer = judge(bench, catalog()[name].cases(seed), book=True)
+            answers.append(replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3)))
+    return book, answers
 
 
 @contextlib.contextmanager

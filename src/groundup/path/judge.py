@@ -11,6 +11,7 @@ Read next: `texts.py`.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ from .replay import first_difference
 from .sandbox import Courtroom, Lost
 from .words import say
 
+PACKAGE = Path(__file__).parents[1]
+KEPT_FILES = ("progress.toml", "parts.py")  # of a workspace: no part has any business there
 MOST_NOTES = 12  # cases whose inner values are looked at
 SLOWER, SLOW_SECONDS = 10.0, 0.02  # than the reference, and at least so long: worth a remark
 
@@ -61,13 +64,15 @@ class Bench:
     lang: str
 
 
-def judge(bench: Bench, cases: list[Case]) -> Answer:
-    """The verdict on the part in the file."""
+def judge(bench: Bench, cases: list[Case], *, book: bool = False) -> Answer:
+    """The verdict on the part in the file. book: it is a class of the book's, and what that is not meant for is left out."""
     part, lang = bench.part, bench.lang
     if fault := fault_of_text(part, bench.file, lang):
         return fault
     written = {name for path in bench.files for name in written_in(path)}
     seen = trial(bench, cases, "own")
+    if book:
+        cases, seen = asked_of_book(cases, seen)
     answer = replace(verdict(part, cases, seen, lang), lent=tuple(lent_to(bench, written)))
     if answer.passed:
         return replace(answer, remarks=tuple(remarks(part, seen, lang)))
@@ -75,6 +80,18 @@ def judge(bench: Bench, cases: list[Case]) -> Answer:
     if not used or seen.outcome != "pass" or seen.library:
         return answer
     return with_lent_siblings(bench, cases, used, answer)
+
+
+def asked_of_book(cases: list[Case], seen: Seen) -> tuple[list[Case], Seen]:
+    """Without the cases of which the adapter says that the book's class is not meant for them."""
+    kept = [
+        (case, several)
+        for case, several in zip(cases, seen.observations, strict=False)
+        if not any(one.get("error") and one["error"]["classes"][0] == "NotAsked" for one in several)
+    ]
+    if not kept:
+        return cases, seen
+    return [case for case, _several in kept], replace(seen, observations=[several for _case, several in kept], notes={})
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------
@@ -134,6 +151,7 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
     }
     observations: list[list[Observation]] = []
     seconds, notes, output = 0.0, dict[int, list[Note]](), bytearray()
+    before = fingerprint(bench)
     try:
         with bench.room.trial(setting) as child:
             output = child.output
@@ -154,6 +172,8 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         outcome, how = how_it_ended(lost, bench.room.status)
         detail = " ".join(filter(None, (shown_call(part.name, cases[at].calls[0]), how or lost.detail)))
         return Seen(observations, outcome, detail, _text(output))
+    if changed := before ^ fingerprint(bench):
+        return Seen(observations, "forbidden", ", ".join(sorted({path for path, _hash in changed})[:3]), _text(output))
     flat = [seen for several in observations for seen in several]
     return Seen(
         observations,
@@ -163,6 +183,13 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         seconds=seconds,
         notes=notes,
     )
+
+
+def fingerprint(bench: Bench) -> set[tuple[str, str]]:
+    """Every file of the package and what else a learner's code must leave alone, with a hash of each."""
+    kept = [bench.file.parent / name for name in KEPT_FILES]
+    paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.toml"), *(path for path in kept if path.is_file())]
+    return {(str(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths}
 
 
 def _load_error(part: Part, error: dict[str, Any] | None, lang: str) -> str:

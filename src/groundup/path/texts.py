@@ -9,7 +9,7 @@ A unit's `en.md` and `zh.md` hold `{{weights[0]:.2f}}` where a number belongs; `
     example.py  numbers()       what the text's places are filled with
                 prediction()    the answer
 
-Read next: `workspace.py`.
+Read next: `book_adapters.py`.
 """
 
 from __future__ import annotations
