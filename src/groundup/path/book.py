@@ -33,7 +33,7 @@ CLASSES = [
 
 @dataclass(frozen=True)
 class BookFile:
-    """What was found. parts: the part and the class, by which it is computed; twice: classes that a later one covers."""
+    """What was found. parts: each with the class that computes it; twice: classes that a later one covers."""
 
     source: str
     parts: dict[str, str]

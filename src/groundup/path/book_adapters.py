@@ -1,6 +1,7 @@
 """How the classes of the book become parts: each function below is one part, computed by a class of the reader's.
 
-Their text is put beside the reader's classes (`book.py`), and takes the class as its first argument. Weights are lent to a layer for one call, by their names in it: gradients reach them, and nothing is copied.
+Their text is put beside the reader's classes (`book.py`), and takes the class as its first argument. Weights are lent
+to a layer for one call, by their names in it: gradients reach them, and nothing is copied.
 
 Read next: `book.py`.
 """

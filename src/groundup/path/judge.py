@@ -65,7 +65,7 @@ class Bench:
 
 
 def judge(bench: Bench, cases: list[Case], *, book: bool = False) -> Answer:
-    """The verdict on the part in the file. book: it is a class of the book's, and what that is not meant for is left out."""
+    """The verdict on the part in the file. book: it is a class of the book's; what that is not meant for is left out."""
     part, lang = bench.part, bench.lang
     if fault := fault_of_text(part, bench.file, lang):
         return fault
