@@ -17,7 +17,7 @@ def numbers() -> dict[str, Any]:
     """A query and three keys, with and without a mask."""
     q = torch.tensor([[2.0, 0.0, 1.0, 0.0]])
     k = torch.tensor([[1.0, 0.0, 2.0, 1.0], [0.0, 3.0, 0.0, 1.0], [1.0, 1.0, 0.0, 0.0]])
-    raw = q @ k.T  # (T, S)
+    raw = q @ k.T
     return {
         "q": q[0].tolist(),
         "k": k.tolist(),

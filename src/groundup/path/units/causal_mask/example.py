@@ -9,7 +9,7 @@ import torch
 
 def numbers() -> dict[str, Any]:
     """The mask of four tokens, and the weights where all scores are equal."""
-    mask = torch.ones(4, 4, dtype=torch.bool).tril()  # (T, T)
+    mask = torch.ones(4, 4, dtype=torch.bool).tril()
     even = _even_weights(4)
     return {
         "mask": mask.int().tolist(),
@@ -28,5 +28,5 @@ def prediction() -> float:
 
 def _even_weights(t: int) -> torch.Tensor:
     """The weights of t tokens whose scores are all equal: (T, T)."""
-    allowed = torch.ones(t, t).tril()  # (T, T)
+    allowed = torch.ones(t, t).tril()
     return allowed / allowed.sum(1, keepdim=True)

@@ -34,7 +34,7 @@ def numbers() -> dict[str, Any]:
 def prediction() -> float:
     """The largest sum of a row of weights after dropout with p = 0.2."""
     weights = torch.tensor([0.7, 0.1, 0.1, 0.1])
-    rows = torch.tensor(list(itertools.product((1.0, 0.0), repeat=len(weights))))  # (16, 4)
+    rows = torch.tensor(list(itertools.product((1.0, 0.0), repeat=len(weights))))
     return round((weights * rows / (1 - 0.2)).sum(1).max().item(), 6)
 
 

@@ -9,7 +9,7 @@ import torch
 
 def numbers() -> dict[str, Any]:
     """Two tokens with four features, cut into two heads, and dealt out by a reshape alone."""
-    x = torch.arange(8).view(1, 2, 4)  # (B, T, C)
+    x = torch.arange(8).view(1, 2, 4)
     larger = _numbered_through()
     return {
         "x": x[0].tolist(),
@@ -26,4 +26,4 @@ def prediction() -> float:
 
 
 def _numbered_through() -> torch.Tensor:
-    return torch.arange(2 * 3 * 8).view(2, 3, 8)  # (B, T, C)
+    return torch.arange(2 * 3 * 8).view(2, 3, 8)

@@ -14,8 +14,8 @@ def numbers() -> dict[str, Any]:
     """What the second of two tokens sees, with one head and with two; every projection leaves its input as it is."""
     x = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     q = x[1]
-    one = (x @ q / math.sqrt(2)).softmax(0)  # (S,)
-    two = (x * q).T.softmax(1)  # (H, S)
+    one = (x @ q / math.sqrt(2)).softmax(0)
+    two = (x * q).T.softmax(1)
     return {
         "x": x.tolist(),
         "one": one.tolist(),

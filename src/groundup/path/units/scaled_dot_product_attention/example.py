@@ -32,5 +32,5 @@ def numbers() -> dict[str, Any]:
 def prediction() -> float:
     """What a query of 50 takes home when all three keys are the same number, -2."""
     q, k = torch.tensor([[50.0]]), torch.full((3, 1), -2.0)
-    weights = (q @ k.T / math.sqrt(1)).softmax(-1)  # (T, S)
+    weights = (q @ k.T / math.sqrt(1)).softmax(-1)
     return (weights @ VALUES).item()
