@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.cli.terminal import argument_text, has_colour, padded, read_stdin, styled, table, visible, width
+from groundup.cli.terminal import (
+    CLOSING,
+    JOINT,
+    OPENING,
+    argument_text,
+    breakable,
+    has_colour,
+    padded,
+    read_stdin,
+    say_markdown,
+    styled,
+    table,
+    visible,
+    width,
+)
 from groundup.errors import ConfigError, DataError
 
 
@@ -62,3 +77,27 @@ def test_stdin_is_utf_8_and_its_last_line_end_is_no_text(monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff")))
     with pytest.raises(DataError, match="byte 2 is 0xff"):
         read_stdin()
+
+
+CHINESE = "一个查询（query）与 3 个键（key）的点积就是分数，`exp(x)` 让它变成正数；“点积”再除以 √D，softmax 给出权重。"
+
+
+@pytest.mark.parametrize("columns", [12, 17, 40, 80])
+def test_chinese_fills_its_lines_and_no_line_begins_with_a_closing_mark(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("groundup.cli.terminal.n_columns", lambda: columns)
+    say_markdown(CHINESE)
+    shown = capsys.readouterr().out
+    assert JOINT not in shown
+    lines = [line.rstrip() for line in shown.rstrip().split("\n")]
+    assert "".join(lines).replace(" ", "") == CHINESE.replace("`", "").replace(" ", "")
+    for line, following in itertools.pairwise(lines):
+        assert width(line) <= columns
+        assert following[0] not in CLOSING
+        assert line[-1] not in OPENING
+        assert width(line) >= columns - width("（query）")  # as wide as a piece without a joint
+
+
+def test_english_has_no_joints() -> None:
+    assert breakable("# A token (T, D)\n\n`x` is “it”, …") == "# A token (T, D)\n\n`x` is “it”, …"

@@ -17,7 +17,7 @@ from ..errors import ConfigError, quoted
 from .check import say_answer
 from .groups import Group
 from .keys import single_keys
-from .terminal import is_terminal, n_columns, say, say_json, styled, table
+from .terminal import is_terminal, n_columns, say, say_json, say_markdown, styled, table
 
 if TYPE_CHECKING:
     from ..path.answer import Answer
@@ -354,13 +354,7 @@ def show_verdicts(session: Session, answers: list[Answer]) -> None:
 
 def show_unit(unit: Unit, lang: str) -> None:
     """A unit's text, as the terminal can show it."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    if not is_terminal(sys.stdout):
-        say(unit.text(lang))
-        return
-    Console(width=min(n_columns(), 100)).print(Markdown(unit.text(lang)))
+    (say_markdown if is_terminal(sys.stdout) else say)(unit.text(lang))
 
 
 def show_hints(session: Session) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import textwrap
 import unicodedata
@@ -20,6 +21,15 @@ import click
 from ..errors import ConfigError, DataError
 
 MOST_DIGITS = 18  # of a token id in an argument: Python reads no number of more than 4,300
+
+MOST_COLUMNS = 100  # of running text
+
+# rich ends lines at white space alone, and Chinese has none. This control character has no width and counts as white
+# space; it is taken out again before anything is shown.
+JOINT = "\x1f"
+# The curved quotes and the dots, which stand last, are English marks too: by themselves they make no joint.
+OPENING, CLOSING = "（《【“", "，。：；！？）、》】”…"
+BETWEEN = re.compile(rf"(?<=[一-鿿{CLOSING[:-2]}])(?=[^\s{CLOSING}])|(?<=[^\s{OPENING}])(?=[一-鿿{OPENING[:-1]}])")
 
 # Marks that turn the direction of writing: they can make a text read as another one.
 DIRECTION = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F}
@@ -103,6 +113,22 @@ def n_columns() -> int:
     import shutil
 
     return shutil.get_terminal_size((80, 24)).columns
+
+
+def say_markdown(text: str) -> None:
+    """Show Markdown, no wider than can be read."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console(width=min(n_columns(), MOST_COLUMNS))
+    with console.capture() as shown:
+        console.print(Markdown(breakable(text)))
+    say(shown.get().replace(JOINT, ""), newline=False)
+
+
+def breakable(text: str) -> str:
+    """The text with a joint wherever a line of Chinese may end: before no closing mark, after no opening one."""
+    return BETWEEN.sub(JOINT, text)
 
 
 def indented(text: str, by: str = "  ") -> str:

@@ -6,9 +6,9 @@ unit's folder there is for each of its parts a Python file of the part's name, w
     the reference     the part itself, in which every known mistake is a switch: `if "softmax-wrong-axis" in wrong`
     cases(draw)       what it is judged on
 
-and beside it `unit.toml` (minutes, book section, paper, hints, and for each switch what it is, why it is one, and a
-hint) and the unit's text, `en.md` and `zh.md`. A reference that is made of other parts hands `wrong` on to theirs, so a
-mistake is written once and is known in everything that is built on it.
+and beside it `unit.toml` (for each switch what it is, why it is one, and a hint) and the unit's text, `en.md` and
+`zh.md`, with `text.toml` (minutes, book section, paper, prediction, hints). A reference that is made of other parts
+hands `wrong` on to theirs, so a mistake is written once and is known in everything that is built on it.
 
 Read next: `lending.py`.
 """
@@ -131,8 +131,11 @@ class Part:
 
 @functools.cache
 def unit(name: str) -> dict[str, Any]:
-    """What the `unit.toml` of a unit says."""
-    return tomllib.loads((UNITS / name / "unit.toml").read_text(encoding="utf-8"))
+    """What a unit's `unit.toml` (parts and mistakes) and `text.toml` (what goes with its text) say, as one table."""
+    said: dict[str, Any] = {}
+    for path in sorted((UNITS / name).glob("*.toml")):
+        said |= tomllib.loads(path.read_text(encoding="utf-8"))
+    return said
 
 
 @functools.cache

@@ -3,9 +3,10 @@
 A unit's `en.md` and `zh.md` hold `{{weights[0]:.2f}}` where a number belongs; `example.py` beside them computes it in
 `numbers()`. So no number in a text can be wrong, and both languages show the same.
 
-    unit.toml   [prediction]    en, zh: a question with a numeric answer;  en-after, zh-after: why it is so
+    text.toml   [prediction]    en, zh: a question with a numeric answer;  en-after, zh-after: why it is so
                 [try]           en, zh: something to try once the unit is right
                 [hints.PART]    en, zh: [nudge, pointer];  skeleton: with blanks `____`;  blanks: their answers
+                zh-of           which English text the Chinese one says: the beginning of its SHA-256
     example.py  numbers()       what the text's places are filled with
                 prediction()    the answer
 
@@ -50,7 +51,7 @@ class Unit:
 
     @property
     def about(self) -> dict[str, Any]:
-        """What `unit.toml` says."""
+        """What `unit.toml` and `text.toml` say."""
         return unit(self.name)
 
     @property
@@ -110,6 +111,11 @@ class Unit:
 def filled(text: str, numbers: dict[str, Any]) -> str:
     """The text with each `{{name:format}}` replaced by the number, as str.format writes it."""
     return PLACE.sub(lambda place: f"{{{place[1].strip()}}}".format_map(numbers), text)
+
+
+def stage_text(number: int, lang: str) -> str:
+    """What a stage gives, in Markdown."""
+    return (UNITS / f"stage{number}.{lang}.md").read_text(encoding="utf-8")
 
 
 @functools.cache
