@@ -240,7 +240,7 @@ class Why:
         explanations, whole = diagnose(suspects, self.seen.observations, self.differences)
         found = []
         for key in dict.fromkeys(key for explanation in explanations for key in sorted(explanation)):
-            mistake, shows = self.part.mistakes[key], suspects.touched[key] & self.differences.keys()
+            mistake, shows = self.part.mistakes[key], suspects.shows_in(key) & self.differences.keys()
             words = [mistake.say(self.lang, word) for word in ("what", "why", "hint")]
             evidence = self.evidence(shows or self.differences.keys())
             found.append(Found(key, len(explanations) == 1, words[0], words[1], evidence, words[2]))

@@ -26,19 +26,8 @@ def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
         dim = 0
     if "softmax-changes-input" in wrong:
         x -= x.amax(dim, keepdim=True)
-    largest = x.detach().amax(dim, keepdim=True)  # (…, 1)
-    if "softmax-shifted-by-all" in wrong:
-        largest = x.detach().amax()
-    if "softmax-not-shifted" in wrong:
-        largest = torch.zeros_like(largest)  # (…, 1)
-    if "softmax-row-of-nan" not in wrong:
-        largest = largest.masked_fill(largest == -math.inf, 0.0)  # (…, 1)
-    exponentials = torch.exp2(x - largest) if "softmax-base-2" in wrong else (x - largest).exp()  # (…)
-    total = exponentials.sum(dim, keepdim="softmax-axis-dropped" not in wrong)  # (…, 1)
-    if "softmax-over-everything" in wrong:
-        total = exponentials.sum()
-    if "softmax-row-of-nan" not in wrong:
-        total = total.masked_fill(total == 0, 1.0)  # (…, 1)
+    exponentials = _exponentials(x, dim, wrong)  # (…)
+    total = _total(exponentials, dim, wrong)  # (…, 1)
     weights = exponentials if "softmax-not-divided" in wrong else exponentials / total  # (…)
     if "softmax-row-even" in wrong:
         weights = torch.where((x == -math.inf).all(dim, keepdim=True), 1.0 / x.shape[dim], weights)
@@ -49,9 +38,41 @@ def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
     return weights.float() if "softmax-float32" in wrong and x.dtype != torch.float64 else weights
 
 
+def _exponentials(x: Tensor, dim: int, wrong: Wrong) -> Tensor:
+    """Of the scores, shifted so that none overflows."""
+    if "softmax-no-exponential" in wrong:
+        return x
+    if "softmax-negated" in wrong:
+        x = -x
+    largest = x.detach().amax(dim, keepdim=True)  # (…, 1)
+    if "softmax-shifted-by-all" in wrong:
+        largest = x.detach().amax()
+    if "softmax-shifted-by-smallest" in wrong:
+        largest = x.detach().amin(dim, keepdim=True)  # (…, 1)
+    if "softmax-not-shifted" in wrong:
+        largest = torch.zeros_like(largest)  # (…, 1)
+    if "softmax-row-of-nan" not in wrong:
+        largest = largest.masked_fill(largest == -math.inf, 0.0)  # (…, 1)
+    return torch.exp2(x - largest) if "softmax-base-2" in wrong else (x - largest).exp()  # (…)
+
+
+def _total(exponentials: Tensor, dim: int, wrong: Wrong) -> Tensor:
+    """What they are divided by."""
+    total = exponentials.sum(dim, keepdim="softmax-axis-dropped" not in wrong)  # (…, 1)
+    if "softmax-over-everything" in wrong:
+        total = exponentials.sum()
+    if "softmax-eps" in wrong:
+        total = total + 1e-2
+    if "softmax-one-more" in wrong:
+        total = total + 1.0
+    if "softmax-row-of-nan" not in wrong:
+        total = total.masked_fill(total == 0, 1.0)  # (…, 1)
+    return total
+
+
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then axes, large scores, gradients, and rows in which nothing is allowed."""
-    yield case("small numbers by hand", torch.tensor([0.0, math.log(3.0)]))
+    yield case("the weights of a row add up to 1", torch.tensor([0.0, math.log(3.0)]))
     yield case("each row by itself", torch.tensor([[0.0, math.log(3.0)], [math.log(4.0), 0.0]]))
     for shape in ((5,), (2, 3), (3, 3), (2, 3, 4), (1, 4, 4), (2, 2, 3, 5), (4, 1)):
         yield case("weights that add up to 1 along the last axis", draw.tensor(*shape, scale=2))
