@@ -39,6 +39,7 @@ class Mistake:
 
     id: str
     words: dict[str, dict[str, str]]  # language -> what, why, hint
+    companion: bool = False  # easily made with others, and then shows where it would not by itself
 
     def say(self, lang: str, key: str) -> str:
         """what, why or hint."""
@@ -117,7 +118,9 @@ class Part:
         """The switches of this part's own reference."""
         tables = unit(self.unit).get("mistakes", {}).get(self.name, {})
         return {
-            f"{self.name}-{key}": Mistake(f"{self.name}-{key}", {lang: table[lang] for lang in ("en", "zh")})
+            f"{self.name}-{key}": Mistake(
+                f"{self.name}-{key}", {lang: table[lang] for lang in ("en", "zh")}, table.get("companion", False)
+            )
             for key, table in tables.items()
         }
 

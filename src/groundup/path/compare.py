@@ -74,7 +74,7 @@ def _raised(wanted: Observation, seen: Observation) -> Difference | None:
 
 
 def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Difference | None:
-    """On the scale of the call's largest gradient: one that must be 0 is never quite. None, unseen by autograd, is 0."""
+    """On the scale of the call's largest gradient, since one that must be 0 is never quite. None is 0 too."""
     pairs = list(zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False))
     scale = max([LEAST, *(float(one.abs().max()) for one, _ in pairs if one is not None and one.numel())])
     for expected, got in pairs:
@@ -96,6 +96,16 @@ def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, s
         if fault:
             return Difference("changed", before, seen["arguments"][i], fault.size, where=f"argument {i + 1}")
     return None
+
+
+def changes_input(case: Case, seen: list[Observation]) -> bool:
+    """Whether some argument is not what it was."""
+    return any(
+        unlike(before, after, case) is not None
+        for call, one in zip(case.calls, seen, strict=True)
+        for before, after in zip(call.arguments, one["arguments"], strict=True)
+        if after is not None
+    )
 
 
 def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Difference | None:

@@ -24,7 +24,7 @@ from .case import CORE, Case
 from .catalog import Part, catalog, lent_source
 from .compare import Difference, differ
 from .diagnose import Suspects, diagnose
-from .evidence import ordinal, shown, shown_call, shown_difference, smallest
+from .evidence import ordinal, say_kind, shown, shown_call, shown_difference, smallest
 from .observe import Observation, observe, seconds_of
 from .reference import Note, taking_notes
 from .replay import first_difference
@@ -244,8 +244,9 @@ class Why:
             words = [mistake.say(self.lang, word) for word in ("what", "why", "hint")]
             evidence = self.evidence(shows or self.differences.keys())
             found.append(Found(key, len(explanations) == 1, words[0], words[1], evidence, words[2]))
-        if not whole:
-            rest = [i for i in self.differences if not explanations or self.cases[i].tier != CORE]
+        got = self.seen.observations
+        rest = [i for i in self.differences if not any(suspects.explains(wrong, got, [i]) for wrong in explanations)]
+        if rest and not whole:
             found.append(self.unknown(rest))
         return found
 
@@ -259,6 +260,7 @@ class Why:
         first = min(numbers, key=lambda i: (self.cases[i].tier != CORE, i))
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
+        why = " ".join(filter(None, (say_kind(self.lang, self.differences[first]), why)))
         if inner := self.inner(numbers):
             why = f"{why} {inner}"
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))

@@ -25,6 +25,8 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
     if "attention_weights-only-matrices" in wrong and q.ndim != 2:
         raise ValueError("too many values to unpack")
     scores = _scaled(_products(q, k, wrong), q, k, wrong)
+    if "attention_weights-always-causal" in wrong:
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:
         scores = _masked(scores, mask, wrong)
     weights = softmax(scores, _axis(scores, wrong), wrong=wrong)  # (…, T, S)
@@ -48,6 +50,8 @@ def _products(q: Tensor, k: Tensor, wrong: Wrong) -> Tensor:
         return k @ k.mT  # (…, S, S)
     if "attention_weights-first-axes" in wrong:
         return q @ k.transpose(0, 1)
+    if "attention_weights-all-axes" in wrong:
+        return q @ k.permute(*reversed(range(k.ndim)))
     if "attention_weights-middle-axes" in wrong:
         return q @ k.transpose(1, 2)
     return q @ k.mT
@@ -131,7 +135,8 @@ def cases(draw: Draw) -> Iterator[Case]:
     large = draw.tensor(4, 8, scale=30).abs(), draw.tensor(4, 8, scale=30).abs()
     yield edge("a forbidden key is out however large its score", *large, causal, tolerance=LARGE)
     q, k = torch.ones(1, 4), torch.tensor([[-1e4] * 4, [-1e4] * 4, [0.0] * 4])
-    yield edge("a forbidden key is out however large its score", q, k, torch.tensor([[True, True, False]]))
+    mask = torch.tensor([[True, True, False]])  # (T, S)
+    yield edge("a forbidden key is out however large its score", q, k, mask, tolerance=LARGE)
     nothing = torch.tensor([[False, False, False], [True, False, True]])
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 4), draw.tensor(3, 4), nothing)
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 2, 4), draw.tensor(2, 3, 4), nothing)

@@ -59,4 +59,3 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield edge("the device is an argument", 3, "cpu")
     yield edge("the device is an argument", 4, device="cpu")
     yield edge("the device may be None", 4, None)
-    yield edge("no tokens", 0)

@@ -17,6 +17,12 @@ def merge_heads(x: Tensor, *, wrong: Wrong = RIGHT) -> Tensor:
     b, h, t, d = x.shape
     if "merge_heads-not-transposed" in wrong:
         return x.reshape(b, t, h * d)
+    if "merge_heads-features-by-tokens" in wrong:
+        return x.mT.reshape(b, t, h * d)
+    if "merge_heads-flat" in wrong:
+        return x.transpose(1, 2).reshape(b * t, h * d)
+    if "merge_heads-first-sequence" in wrong:
+        return x[:1].transpose(1, 2).flatten(2)  # (1, T, H*D)
     if "merge_heads-interleaved" in wrong:
         return x.permute(0, 2, 3, 1).reshape(b, t, d * h)
     if "merge_heads-averaged" in wrong:
@@ -45,7 +51,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then shapes (also those in which a wrong axis fits), gradients, dtypes."""
     side = "the heads of a token stand side by side"
     yield case(side, torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]]))
-    yield case("each token keeps its place", torch.tensor([[[[1.0], [3.0], [5.0]], [[2.0], [4.0], [6.0]]]]))
+    yield case(side, torch.tensor([[[[1.0], [3.0], [5.0]], [[2.0], [4.0], [6.0]]]]))
     for b, t, h, d in ((1, 3, 2, 4), (2, 3, 4, 5), (3, 2, 5, 1), (2, 5, 1, 3), (1, 1, 3, 2), (4, 7, 2, 6)):
         yield case("(B, H, T, D) becomes (B, T, H·D)", draw.tensor(b, h, t, d))
     for n in (2, 3, 4):  # all sizes the same: no wrong axis shows in the shape
@@ -56,4 +62,3 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case("the gradient flows", draw.tensor(2, 2, 2, 2), gradients=True)
     for dtype in (torch.float64, torch.bfloat16):
         yield edge("keeps the dtype", draw.tensor(2, 3, 4, 2, dtype=dtype))
-    yield edge("an empty batch", draw.tensor(0, 3, 4, 2))

@@ -18,6 +18,10 @@ def split_heads(x: Tensor, n_heads: int, *, wrong: Wrong = RIGHT) -> Tensor:
     d = width // n_heads
     if "split_heads-not-transposed" in wrong:
         return x.reshape(b, n_heads, t, d)
+    if "split_heads-transposed-first" in wrong:
+        return x.transpose(1, 2).reshape(b, n_heads, t, d)
+    if "split_heads-tokens-cut" in wrong:
+        return torch.stack(x.chunk(n_heads, 1), 1)
     if "split_heads-interleaved" in wrong:
         return x.reshape(b, t, d, n_heads).permute(0, 3, 1, 2)  # (B, H, T, D)
     if "split_heads-sizes-exchanged" in wrong:
@@ -46,7 +50,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then shapes (also those in which a wrong axis fits), gradients, dtypes."""
     each = "each head gets its own slice of neighbouring features"
     yield case(each, torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), 2)
-    yield case("each head keeps the tokens in their order", torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]), 2)
+    yield case(each, torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]]), 2)
     for b, t, h, d in ((1, 3, 2, 4), (2, 3, 4, 5), (3, 2, 5, 1), (2, 5, 1, 3), (1, 1, 3, 2), (4, 7, 2, 6)):
         yield case("(B, T, H·D) becomes (B, H, T, D)", draw.tensor(b, t, h * d), h)
     for n in (2, 3, 4):  # all sizes the same: no wrong axis shows in the shape
@@ -57,4 +61,3 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case("the gradient flows", draw.tensor(2, 2, 4), 2, gradients=True)
     for dtype in (torch.float64, torch.bfloat16):
         yield edge("keeps the dtype", draw.tensor(2, 3, 6, dtype=dtype), 3)
-    yield edge("an empty batch", draw.tensor(0, 3, 6), 3)

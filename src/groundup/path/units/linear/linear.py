@@ -83,4 +83,3 @@ def cases(draw: Draw) -> Iterator[Case]:
         tensors = [draw.tensor(*shape, dtype=dtype) for shape in ((2, 3), (4, 3), (4,))]
         yield edge("keeps the dtype", *tensors)
         yield edge("keeps the dtype", *tensors[:2])
-    yield edge("an empty batch", draw.tensor(0, 3), draw.tensor(4, 3), draw.tensor(4))

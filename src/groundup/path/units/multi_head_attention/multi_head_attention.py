@@ -144,7 +144,6 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield edge("keeps the dtype", *inputs, 2, tolerance=COARSE)
         biases = [one.to(dtype) for one in _biases(draw, 4)]
         yield edge("keeps the dtype", *inputs, 2, *biases, tolerance=COARSE)
-    yield edge("an empty batch", *_drawn(draw, 0, 3, 4), 2)
 
 
 def _drawn(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, ...]:

@@ -72,7 +72,6 @@ def cases(draw: Draw) -> Iterator[Case]:
     for dtype in (torch.float64, torch.bfloat16):
         inputs = [one.to(dtype) for one in _drawn(draw, 2, 3, 4, 2)]
         yield edge("keeps the dtype", *inputs, tolerance=COARSE)
-    yield edge("an empty batch", *_drawn(draw, 0, 3, 4, 2))
 
 
 def _drawn(draw: Draw, b: int, t: int, c: int, d: int) -> tuple[Tensor, ...]:

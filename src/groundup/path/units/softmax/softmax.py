@@ -24,15 +24,17 @@ def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
         dim = -1
     if "softmax-first-axis" in wrong:
         dim = 0
+    if "softmax-log" in wrong:
+        return torch.log_softmax(x, dim)
     if "softmax-changes-input" in wrong:
         x -= x.amax(dim, keepdim=True)
     exponentials = _exponentials(x, dim, wrong)  # (…)
     total = _total(exponentials, dim, wrong)  # (…, 1)
+    if "softmax-row-of-nan" not in wrong:
+        total = total.masked_fill((x == -math.inf).all(dim, keepdim=total.ndim == x.ndim), 1.0)  # (…, 1)
     weights = exponentials if "softmax-not-divided" in wrong else exponentials / total  # (…)
     if "softmax-row-even" in wrong:
         weights = torch.where((x == -math.inf).all(dim, keepdim=True), 1.0 / x.shape[dim], weights)
-    if "softmax-log" in wrong:
-        weights = weights.log()
     if "softmax-detached" in wrong:
         return weights.detach()
     return weights.float() if "softmax-float32" in wrong and x.dtype != torch.float64 else weights
@@ -45,7 +47,7 @@ def _exponentials(x: Tensor, dim: int, wrong: Wrong) -> Tensor:
     if "softmax-negated" in wrong:
         x = -x
     largest = x.detach().amax(dim, keepdim=True)  # (…, 1)
-    if "softmax-shifted-by-all" in wrong:
+    if "softmax-shifted-by-all" in wrong or "softmax-over-everything" in wrong:
         largest = x.detach().amax()
     if "softmax-shifted-by-smallest" in wrong:
         largest = x.detach().amin(dim, keepdim=True)  # (…, 1)
@@ -60,13 +62,11 @@ def _total(exponentials: Tensor, dim: int, wrong: Wrong) -> Tensor:
     """What they are divided by."""
     total = exponentials.sum(dim, keepdim="softmax-axis-dropped" not in wrong)  # (…, 1)
     if "softmax-over-everything" in wrong:
-        total = exponentials.sum()
+        total = exponentials.sum().expand_as(total)  # (…, 1)
     if "softmax-eps" in wrong:
         total = total + 1e-2
     if "softmax-one-more" in wrong:
         total = total + 1.0
-    if "softmax-row-of-nan" not in wrong:
-        total = total.masked_fill(total == 0, 1.0)  # (…, 1)
     return total
 
 
