@@ -170,7 +170,8 @@ def _needs(source: str) -> Iterator[str]:
     """The parts whose references a part's file imports: `from ..softmax.softmax import softmax`."""
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module and "." in node.module:
-            yield from (alias.name for alias in node.names)
+            own = node.module.rpartition(".")[2]
+            yield from (alias.name for alias in node.names if alias.name == own)
 
 
 # --- the library's own text, for lending ------------------------------------------------------------------------------

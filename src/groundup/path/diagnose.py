@@ -126,11 +126,12 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     yield (frozenset({key, other}) for key in shown for other in companions)
     for n in range(2, MOST_CORE + 1):
         yield _covering(suspects, got, shown, n, witnesses)
-        yield (
-            wrong | {other}
-            for other in companions
-            for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other}))
-        )
+        for other in companions:
+            yield (wrong | {other} for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other})))
+        # Now also groups of which one member makes a difference only where another has made one.
+        yield (frozenset(group) for group in itertools.combinations(shown, n))
+        for other in companions:
+            yield (frozenset({*group, other}) for group in itertools.combinations(shown, n))
 
 
 def _edge_sets(suspects: Suspects, got: Seen, base: Mistakes) -> Iterator[Iterator[Mistakes]]:

@@ -62,7 +62,7 @@ def say_kind(lang: str, difference: Difference) -> str:
         kind = "no-gradient"
     if kind == "value" and hasattr(got, "isnan") and bool(got.isnan().any()):
         kind = "nan"
-    return "" if kind == "value" else say(lang, f"kind-{kind}")
+    return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
 
 
 def shown(value: Any) -> str:

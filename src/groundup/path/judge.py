@@ -258,9 +258,12 @@ class Why:
     def unknown(self, numbers: list[int]) -> Found:
         """What can be said of a difference that no known mistake explains."""
         first = min(numbers, key=lambda i: (self.cases[i].tier != CORE, i))
+        difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
+        if difference.kind == "raises":
+            what = say(self.lang, "raises", error=difference.got["classes"][0], message=difference.got["message"])
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
-        why = " ".join(filter(None, (say_kind(self.lang, self.differences[first]), why)))
+        why = " ".join(filter(None, (say_kind(self.lang, difference), why)))
         if inner := self.inner(numbers):
             why = f"{why} {inner}"
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))

@@ -34,9 +34,7 @@ def scaled_dot_product_attention_divided_last(q: Tensor, k: Tensor, v: Tensor, m
     return (e @ v.to(e.dtype) / e.sum(-1, keepdim=True).clamp_min(1e-20)).to(q.dtype)
 
 
-def scaled_dot_product_attention_query_by_query(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
-) -> Tensor:
+def scaled_dot_product_attention_query_by_query(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     out = torch.zeros(*q.shape[:-1], v.shape[-1], dtype=q.dtype)
     for i in range(q.shape[-2]):
         scores = (k * q[..., i, :].unsqueeze(-2)).sum(-1) / q.shape[-1] ** 0.5  # (…, S)
@@ -47,9 +45,7 @@ def scaled_dot_product_attention_query_by_query(
     return out
 
 
-def scaled_dot_product_attention_of_allowed_keys(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None
-) -> Tensor:
+def scaled_dot_product_attention_of_allowed_keys(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     t, s = q.shape[-2], k.shape[-2]
     seen = (torch.ones(t, s, dtype=torch.bool) if mask is None else mask).expand(*q.shape[:-1], s).reshape(-1, t, s)
     flat = [one.reshape(-1, *one.shape[-2:]) for one in (q, k, v)]

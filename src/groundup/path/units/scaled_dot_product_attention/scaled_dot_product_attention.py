@@ -31,7 +31,7 @@ def scaled_dot_product_attention(
     weights = attention_weights(q, k, mask, wrong=wrong)  # (…, T, S)
     if "scaled_dot_product_attention-only-weights" in wrong:
         return weights
-    out = _mixed(weights, q, k, v, wrong)  # (…, T, D)
+    out = mixed(weights, q, k, v, wrong)  # (…, T, D)
     if "scaled_dot_product_attention-scaled-again" in wrong:
         out = out / math.sqrt(q.shape[-1])
     if "scaled_dot_product_attention-detached" in wrong:
@@ -41,7 +41,7 @@ def scaled_dot_product_attention(
     return out
 
 
-def _mixed(weights: Tensor, q: Tensor, k: Tensor, v: Tensor, wrong: Wrong) -> Tensor:
+def mixed(weights: Tensor, q: Tensor, k: Tensor, v: Tensor, wrong: Wrong) -> Tensor:
     """The values, weighted: (…, T, D)."""
     if "scaled_dot_product_attention-keys-mixed" in wrong:
         return weights @ k
