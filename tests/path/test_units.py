@@ -95,7 +95,7 @@ def test_each_mistake_is_named_and_nothing_else(name: str) -> None:
     suspects = suspects_of(name)
     for key in catalog()[name].own_mistakes:
         got = [suspects.observed(frozenset({key}), i) for i in range(len(suspects.cases))]
-        explanations, whole = diagnose(suspects, got, suspects.touched[key], seconds=30)
+        explanations, whole = diagnose(suspects, got, suspects.shows_in(key), seconds=30)
         rows = unit(catalog()[name].unit).get("alike", [])
         twins = {other for row in rows for other in row[:2] if key in row[:2]}
         assert set(explanations) == {frozenset({one}) for one in {key} | twins}, key

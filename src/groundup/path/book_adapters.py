@@ -43,8 +43,8 @@ def self_attention(kind: type, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | N
     t, s, d = q.shape[-2], k.shape[-2], q.shape[-1]
     if t != s or q.ndim != 2 or v.shape[-1] != d or mask is not None:
         raise NotAsked("one text, and as many queries as keys")
-    x = torch.cat([q, k, v], dim=-1)  # (T, 3*D)
-    w_q, w_k, w_v = torch.eye(3 * d, dtype=q.dtype).split(d)  # (D, 3*D)
+    x = torch.cat([q, k, v], dim=-1)
+    w_q, w_k, w_v = torch.eye(3 * d, dtype=q.dtype).split(d)
     layer = made(kind, d_in=3 * d, d_out=d, qkv_bias=False)
     return lend(layer, {"W_query.weight": w_q, "W_key.weight": w_k, "W_value.weight": w_v}, x)
 

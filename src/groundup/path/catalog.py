@@ -38,6 +38,7 @@ class Mistake:
 
     id: str
     words: dict[str, dict[str, str]]  # language -> what, why, hint
+    companion: bool = False  # easily made with others, and then shows where it would not by itself
 
     def say(self, lang: str, key: str) -> str:
         """what, why or hint."""
@@ -116,7 +117,9 @@ class Part:
         """The switches of this part's own reference."""
         tables = unit(self.unit).get("mistakes", {}).get(self.name, {})
         return {
-            f"{self.name}-{key}": Mistake(f"{self.name}-{key}", {lang: table[lang] for lang in ("en", "zh")})
+            f"{self.name}-{key}": Mistake(
+                f"{self.name}-{key}", {lang: table[lang] for lang in ("en", "zh")}, table.get("companion", False)
+            )
             for key, table in tables.items()
         }
 
@@ -169,4 +172,5 @@ def _needs(source: str) -> Iterator[str]:
     """The parts whose references a part's file imports: `from ..softmax.softmax import softmax`."""
     for node in ast.parse(source).body:
         if isinstance(node, ast.ImportFrom) and node.level == 2 and node.module and "." in node.module:
-            yield from (alias.name for alias in node.names)
+            own = node.module.rpartition(".")[2]
+            yield from (alias.name for alias in node.names if alias.name == own)

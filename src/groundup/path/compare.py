@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from .wire import Opaque
 
 COARSER = {"bfloat16": 1000.0, "float16": 100.0}  # than float32, whose tolerance a case names
 DISCRETE = math.inf
+LEAST = 1e-3  # scale on which numbers are compared
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,7 @@ def differ(case: Case, expected: list[Observation], got: list[Observation]) -> D
         if fault := _raised(wanted, seen):
             return fault
     if case.view is not None:
-        try:
-            shown = case.view(got)
-        except Exception as error:
-            shown = Opaque(f"{type(error).__name__}: {error}")
-        return unlike(case.view(expected), shown, case)
+        return unlike(_viewed(case.view, expected), _viewed(case.view, got), case)
     for call, wanted, seen in zip(case.calls, expected, got, strict=True):
         if wanted["error"] is None:
             if fault := unlike(wanted["value"], seen["value"], case):
@@ -55,6 +52,14 @@ def differ(case: Case, expected: list[Observation], got: list[Observation]) -> D
         if wanted["log"] != seen["log"]:
             return Difference("call", wanted["log"], seen["log"])
     return None
+
+
+def _viewed(view: Callable[[list[Any]], Any], observations: list[Observation]) -> Any:
+    """The view of a case; of what cannot be looked at in that way, only that it cannot."""
+    try:
+        return view(observations)
+    except Exception:
+        return Opaque(str([seen["value"] for seen in observations]))
 
 
 def _raised(wanted: Observation, seen: Observation) -> Difference | None:
@@ -69,15 +74,16 @@ def _raised(wanted: Observation, seen: Observation) -> Difference | None:
 
 
 def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Difference | None:
-    for expected, got in zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False):
-        if expected is None:
+    """On the scale of the call's largest gradient, since one that must be 0 is never quite. None is 0 too."""
+    pairs = list(zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False))
+    scale = max([LEAST, *(float(one.abs().max()) for one, _ in pairs if one is not None and one.numel())])
+    for expected, got in pairs:
+        if expected is None and got is None:
             continue
-        if got is None:  # not seen by autograd: where the expected one is zero, that is the same
-            if bool((expected != 0).any()):
-                return Difference("gradient", expected, None)
-            continue
-        if fault := unlike(expected, got, case):
-            return Difference("gradient", expected, got, fault.size)
+        one = got.new_zeros(got.shape) if expected is None else expected
+        other = one.new_zeros(one.shape) if got is None else got
+        if fault := unlike(one, other, case, scale):
+            return Difference("gradient", expected, got, DISCRETE if got is None else fault.size)
     return None
 
 
@@ -92,13 +98,23 @@ def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, s
     return None
 
 
-def unlike(expected: Any, got: Any, case: Case) -> Difference | None:
-    """How two values differ in meaning."""
+def changes_input(case: Case, seen: list[Observation]) -> bool:
+    """Whether some argument is not what it was."""
+    return any(
+        unlike(before, after, case) is not None
+        for call, one in zip(case.calls, seen, strict=True)
+        for before, after in zip(call.arguments, one["arguments"], strict=True)
+        if after is not None
+    )
+
+
+def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Difference | None:
+    """How two values differ in meaning. scale: at least, of the numbers of a tensor."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if isinstance(got, Opaque):
-        return Difference("type", expected, got)
+        return None if isinstance(expected, Opaque) else Difference("type", expected, got)
     if torch is not None and isinstance(expected, torch.Tensor):
-        return _unlike_tensor(expected, got, case)
+        return _unlike_tensor(expected, got, case, scale)
     if numpy is not None and isinstance(expected, numpy.ndarray):
         return _unlike_array(expected, got, case)
     if (torch is not None and isinstance(got, torch.Tensor)) or (numpy is not None and isinstance(got, numpy.ndarray)):
@@ -140,7 +156,7 @@ def _distance(expected: float, got: float, tolerance: float, scale: float) -> fl
     return distance / tolerance if tolerance and math.isfinite(distance) else DISCRETE
 
 
-def _unlike_tensor(expected: Any, got: Any, case: Case) -> Difference | None:
+def _unlike_tensor(expected: Any, got: Any, case: Case, scale: float) -> Difference | None:
     import torch
 
     if isinstance(got, int | float) and expected.ndim == 0:
@@ -156,7 +172,7 @@ def _unlike_tensor(expected: Any, got: Any, case: Case) -> Difference | None:
     if not expected.is_floating_point():
         return Difference("value", expected, got)
     coarser = COARSER.get(str(expected.dtype).removeprefix("torch."), 1.0)
-    size = _array_distance(expected.double().numpy(), got.double().numpy(), case.tolerance * coarser)
+    size = _array_distance(expected.double().numpy(), got.double().numpy(), case.tolerance * coarser, scale)
     return None if size <= 1 else Difference("value", expected, got, size)
 
 
@@ -179,7 +195,7 @@ def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
     return None if size <= 1 else Difference("value", expected, got, size)
 
 
-def _array_distance(expected: Any, got: Any, tolerance: float) -> float:
+def _array_distance(expected: Any, got: Any, tolerance: float, scale: float = LEAST) -> float:
     """The largest distance of two float arrays, in tolerances on the scale of the largest finite expected number."""
     import numpy
 
@@ -191,5 +207,5 @@ def _array_distance(expected: Any, got: Any, tolerance: float) -> float:
     if not numpy.isfinite(got[finite]).all():
         return DISCRETE
     distance = float(numpy.abs(expected[finite] - got[finite]).max())
-    scale = max(float(numpy.abs(expected[finite]).max()), 1e-3)
+    scale = max(float(numpy.abs(expected[finite]).max()), scale)
     return distance / (tolerance * scale) if tolerance else (DISCRETE if distance else 0.0)

@@ -9,30 +9,34 @@ Read next: `replay.py`.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from collections.abc import Iterable, Iterator
 
 from .case import CORE, Case
 from .catalog import Part
-from .compare import differ
+from .compare import changes_input, differ
+from .evidence import n_numbers
 from .observe import Observation, observe
 
 SECONDS = 2.0  # for trying combinations
 MOST_CORE, MOST_EDGES = 2, 3  # mistakes at once
+WITNESSES = 8  # failing cases, each for another property, that a combination is asked about first
 
 Mistakes = frozenset[str]
+Seen = list[list[Observation]]
 
 
 class Suspects:
-    """The mistakes that a part can have, and what each of them does to its cases."""
+    """The mistakes that a part can have, and what each of them does to its cases: found out when it is asked."""
 
-    def __init__(self, part: Part, cases: list[Case], expected: list[list[Observation]]) -> None:
+    def __init__(self, part: Part, cases: list[Case], expected: Seen) -> None:
         self.part, self.cases, self.expected = part, cases, expected
-        self.core = [i for i, case in enumerate(cases) if case.tier == CORE]
-        self.edges = [i for i, case in enumerate(cases) if case.tier != CORE]
+        cheap = sorted(range(len(cases)), key=lambda i: sum(n_numbers(call.arguments) for call in cases[i].calls))
+        self.core = [i for i in cheap if cases[i].tier == CORE]
+        self.edges = [i for i in cheap if cases[i].tier != CORE]
         self._seen: dict[tuple[Mistakes, int], list[Observation]] = {}
+        self._shows: dict[tuple[str, int], bool] = {}
 
     def observed(self, wrong: Mistakes, i: int) -> list[Observation]:
         """What the reference with these mistakes does in a case."""
@@ -41,19 +45,18 @@ class Suspects:
             self._seen[wrong, i] = [observe(function, call) for call in self.cases[i].calls]
         return self._seen[wrong, i]
 
-    @functools.cached_property
-    def touched(self) -> dict[str, frozenset[int]]:
-        """For each mistake that shows at all: the cases in which it does."""
-        every = range(len(self.cases))
-        effect = {
-            key: frozenset(
-                i for i in every if differ(self.cases[i], self.expected[i], self.observed(frozenset({key}), i))
-            )
-            for key in self.part.mistakes
-        }
-        return {key: cases for key, cases in effect.items() if cases}
+    def shows(self, key: str, i: int) -> bool:
+        """Whether a mistake by itself makes a difference in a case."""
+        if (key, i) not in self._shows:
+            seen = self.observed(frozenset({key}), i)
+            self._shows[key, i] = differ(self.cases[i], self.expected[i], seen) is not None
+        return self._shows[key, i]
 
-    def explains(self, wrong: Mistakes, got: list[list[Observation]], asked: Iterable[int]) -> bool:
+    def shows_in(self, key: str) -> frozenset[int]:
+        """The cases in which a mistake by itself makes a difference."""
+        return frozenset(i for i in range(len(self.cases)) if self.shows(key, i))
+
+    def explains(self, wrong: Mistakes, got: Seen, asked: Iterable[int]) -> bool:
         """Whether the reference with these mistakes does what was seen, in every case that is asked about."""
         return all(alike(self.cases[i], self.observed(wrong, i), got[i]) for i in asked)
 
@@ -65,39 +68,38 @@ def alike(case: Case, expected: list[Observation], got: list[Observation]) -> bo
             return False
         if wanted["error"] is not None:
             return True
-    return differ(case, expected, got) is None
+    fault = differ(case, expected, got)
+    # How an input was changed is of no interest.
+    return fault is None or (fault.kind == "changed" and changes_input(case, expected) and changes_input(case, got))
 
 
 def diagnose(
-    suspects: Suspects, got: list[list[Observation]], failed: Iterable[int], seconds: float = SECONDS
+    suspects: Suspects, got: Seen, failed: Iterable[int], seconds: float = SECONDS
 ) -> tuple[list[Mistakes], bool]:
     """(the smallest sets of mistakes that explain what was seen, whether they explain the edges too).
 
-    One set when it is certain, several when the cases cannot tell them apart, none when it is no known mistake.
+    One set when it is certain, several when the cases cannot tell them apart, none when it is no known mistake. The
+    part's own mistakes are named before those of the parts that it is made of.
     """
     deadline = time.monotonic() + seconds
     failing = frozenset(failed)
     # Where it shows is asked before where it may not: whoever is innocent is let go early.
     core = sorted(suspects.core, key=lambda i: i not in failing)
     edges = sorted(suspects.edges, key=lambda i: i not in failing)
-    of_core = _first_that_fit(_core_sets(suspects, failing & set(core)), suspects, got, core, deadline)
+    of_core = _first_that_fit(_core_sets(suspects, got, failing), suspects, got, core, deadline)
     whole = [
         wrong
         for base in of_core
-        for wrong in _first_that_fit(_edge_sets(suspects, base, failing & set(edges)), suspects, got, edges, deadline)
+        for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges, deadline)
     ]
-    if whole:
-        smallest = min(map(len, whole))
-        return [wrong for wrong in whole if len(wrong) == smallest], True
-    return [wrong for wrong in of_core if wrong], False
+    found = whole or [wrong for wrong in of_core if wrong]
+    smallest = min(map(len, found), default=0)
+    found = [wrong for wrong in found if len(wrong) == smallest]
+    return [wrong for wrong in found if wrong <= suspects.part.own_mistakes.keys()] or found, bool(whole)
 
 
 def _first_that_fit(
-    sizes: Iterator[Iterator[Mistakes]],
-    suspects: Suspects,
-    got: list[list[Observation]],
-    asked: list[int],
-    deadline: float,
+    sizes: Iterator[Iterator[Mistakes]], suspects: Suspects, got: Seen, asked: list[int], deadline: float
 ) -> list[Mistakes]:
     """All sets that explain the cases, of the first size of which there are any."""
     for candidates in sizes:
@@ -112,24 +114,53 @@ def _first_that_fit(
     return []
 
 
-def _core_sets(suspects: Suspects, failing: frozenset[int]) -> Iterator[Iterator[Mistakes]]:
-    """Sets of mistakes that show in core cases, small ones first. All that failed must be touched by one of them."""
-    core = set(suspects.core)
-    shows = {key: cases & core for key, cases in suspects.touched.items() if cases & core}
-    for n in range(MOST_CORE + 1):
-        yield _covering(shows, n, failing)
+def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterator[Iterator[Mistakes]]:
+    """Sets of mistakes that may explain the core cases, small ones first."""
+    witnesses = _witnesses(suspects, [i for i in suspects.core if i in failing])
+    if not witnesses:
+        yield iter([frozenset()])
+        return
+    companions = [key for key, mistake in suspects.part.mistakes.items() if mistake.companion]
+    yield (frozenset({key}) for key in suspects.part.mistakes)
+    shown = [key for key in suspects.part.mistakes if any(suspects.shows(key, i) for i in witnesses)]
+    yield (frozenset({key, other}) for key in shown for other in companions)
+    for n in range(2, MOST_CORE + 1):
+        yield _covering(suspects, got, shown, n, witnesses)
+        for other in companions:
+            yield (wrong | {other} for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other})))
+        # Now also groups of which one member makes a difference only where another has made one.
+        yield (frozenset(group) for group in itertools.combinations(shown, n))
+        for other in companions:
+            yield (frozenset({*group, other}) for group in itertools.combinations(shown, n))
 
 
-def _edge_sets(suspects: Suspects, base: Mistakes, failing: frozenset[int]) -> Iterator[Iterator[Mistakes]]:
+def _edge_sets(suspects: Suspects, got: Seen, base: Mistakes) -> Iterator[Iterator[Mistakes]]:
     """The base, and with it ever more edges that were forgotten: mistakes that show in no core case."""
-    core = set(suspects.core)
-    shows = {key: cases for key, cases in suspects.touched.items() if not cases & core}
-    touched = frozenset().union(*(suspects.touched[key] for key in base))
-    for n in range(MOST_EDGES + 1):
-        yield (base | more for more in _covering(shows, n, failing - touched))
+    yield iter([base])
+    left = [i for i in suspects.edges if not suspects.explains(base, got, [i])]
+    witnesses = _witnesses(suspects, left)
+    shown = [
+        key
+        for key in suspects.part.mistakes
+        if any(suspects.shows(key, i) for i in witnesses) and not any(suspects.shows(key, i) for i in suspects.core)
+    ]
+    for n in range(1, MOST_EDGES + 1):
+        yield (base | more for more in _covering(suspects, got, shown, n, witnesses, base))
 
 
-def _covering(shows: dict[str, frozenset[int]], n: int, failing: frozenset[int]) -> Iterator[Mistakes]:
-    for group in itertools.combinations(shows, n):
-        if failing <= frozenset().union(*(shows[key] for key in group)):
+def _witnesses(suspects: Suspects, failing: list[int]) -> list[int]:
+    """For each property that fails, the case that is the least work."""
+    first = {suspects.cases[i].shows: i for i in reversed(failing)}
+    return sorted(first.values(), key=failing.index)[:WITNESSES]
+
+
+def _covering(
+    suspects: Suspects, got: Seen, keys: list[str], n: int, witnesses: list[int], base: Mistakes = frozenset()
+) -> Iterator[Mistakes]:
+    """Groups of n mistakes that can explain the witnesses: each is touched, and by one alone only if it fits alone."""
+    touched = {key: {i for i in witnesses if suspects.shows(key, i)} for key in keys}
+    fitting = {key: {i for i in touched[key] if suspects.explains(base | {key}, got, [i])} for key in keys}
+    for group in itertools.combinations(keys, n):
+        by = [[key for key in group if i in touched[key]] for i in witnesses]
+        if all(len(few) > 1 or (few and i in fitting[few[0]]) for i, few in zip(witnesses, by, strict=True)):
             yield frozenset(group)

@@ -55,6 +55,16 @@ def shown_difference(name: str, case: Case, difference: Difference, lang: str) -
             return say(lang, "evidence", call=call, expected=shown(expected), got=shown(got))
 
 
+def say_kind(lang: str, difference: Difference) -> str:
+    """What kind of difference it is, in a sentence; nothing for numbers that are simply others."""
+    kind, got = difference.kind, difference.got
+    if kind == "gradient" and got is None:
+        kind = "no-gradient"
+    if kind == "value" and hasattr(got, "isnan") and bool(got.isnan().any()):
+        kind = "nan"
+    return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
+
+
 def shown(value: Any) -> str:
     """A value in at most WIDEST characters: numbers with four digits, a large array by its shape."""
     text = _text(value)

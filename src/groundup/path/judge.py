@@ -11,6 +11,7 @@ Read next: `texts.py`.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import signal
@@ -25,7 +26,7 @@ from .case import CORE, Case
 from .catalog import Part, catalog
 from .compare import Difference, differ
 from .diagnose import Suspects, diagnose
-from .evidence import ordinal, shown, shown_call, shown_difference, smallest
+from .evidence import ordinal, say_kind, shown, shown_call, shown_difference, smallest
 from .lending import lent_source
 from .observe import Observation, observe, seconds_of
 from .reference import Note, taking_notes
@@ -65,7 +66,7 @@ class Bench:
 
 
 def judge(bench: Bench, cases: list[Case], *, book: bool = False) -> Answer:
-    """The verdict on the part in the file. book: it is a class of the book's; what that is not meant for is left out."""
+    """The verdict on the part in the file. book: it is a class of the book's; what it is not meant for is left out."""
     part, lang = bench.part, bench.lang
     if fault := fault_of_text(part, bench.file, lang):
         return fault
@@ -127,11 +128,23 @@ def not_judged(part: Part, outcome: str, lang: str, *, key: str = "", evidence: 
 
 
 def lent_to(bench: Bench, written: set[str]) -> list[str]:
-    """The parts that the file speaks of and that are lent to it, since nobody has written them."""
-    text = read_source(bench.file).decode("utf-8", "replace")
-    return [
-        name for name in bench.part.earlier if name in text and name not in written and name in bench.part.all_needs
-    ]
+    """The parts that the file calls and that are lent to it, since nobody has written them."""
+    called = names_in(bench.file)
+    return [name for name in bench.part.all_needs if name in called and name not in written]
+
+
+def names_in(path: Path) -> set[str]:
+    """The names that a file uses by themselves, imports, or takes from `parts`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(read_source(path))):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(value=ast.Name(id="parts"), attr=name):
+                names.add(name)
+            case ast.ImportFrom(module="parts", names=imported):
+                names |= {alias.name for alias in imported}
+            case _:
+                pass
+    return names
 
 
 # --- the trial --------------------------------------------------------------------------------------------------------
@@ -266,12 +279,13 @@ class Why:
         explanations, whole = diagnose(suspects, self.seen.observations, self.differences)
         found = []
         for key in dict.fromkeys(key for explanation in explanations for key in sorted(explanation)):
-            mistake, shows = self.part.mistakes[key], suspects.touched[key] & self.differences.keys()
+            mistake, shows = self.part.mistakes[key], suspects.shows_in(key) & self.differences.keys()
             words = [mistake.say(self.lang, word) for word in ("what", "why", "hint")]
             evidence = self.evidence(shows or self.differences.keys())
             found.append(Found(key, len(explanations) == 1, words[0], words[1], evidence, words[2]))
-        if not whole:
-            rest = [i for i in self.differences if not explanations or self.cases[i].tier != CORE]
+        got = self.seen.observations
+        rest = [i for i in self.differences if not any(suspects.explains(wrong, got, [i]) for wrong in explanations)]
+        if rest and not whole:
             found.append(self.unknown(rest))
         return found
 
@@ -283,8 +297,12 @@ class Why:
     def unknown(self, numbers: list[int]) -> Found:
         """What can be said of a difference that no known mistake explains."""
         first = min(numbers, key=lambda i: (self.cases[i].tier != CORE, i))
+        difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
+        if difference.kind == "raises":
+            what = say(self.lang, "raises", error=difference.got["classes"][0], message=difference.got["message"])
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
+        why = " ".join(filter(None, (say_kind(self.lang, difference), why)))
         if inner := self.inner(numbers):
             why = f"{why} {inner}"
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))

@@ -49,7 +49,7 @@ class Reversal:
 
 def lines(n: int, purpose: str, step: int = 0) -> Tensor:
     """N random words with their reverses. Returns (N, 2*8 + 1) ids."""
-    words = torch.randint(BAR, (n, WIDTH), generator=derived_generator(purpose, 1, step))  # (N, 8)
+    words = torch.randint(BAR, (n, WIDTH), generator=derived_generator(purpose, 1, step))
     return torch.cat([words, torch.full((n, 1), BAR), words.flip(1)], dim=1)
 
 
@@ -65,7 +65,7 @@ def learn_to_reverse(parts: Parts, report: Callable[[int, float], object] = lamb
     state = new_state(config, parts, torch.device("cpu"))
     with one_core():  # its operations are too small to be shared
         for step in range(STEPS):
-            batch = lines(BATCH, "reverse", step)  # (B, 17)
+            batch = lines(BATCH, "reverse", step)
             lr = state.parts.learning_rate(step, max_lr=MAX_LR, min_lr=MAX_LR / 10, warmup_steps=20, total_steps=STEPS)
             result = take_step(state, batch[:, :-1], batch[:, 1:], lr)
             state.step += 1
@@ -76,12 +76,12 @@ def learn_to_reverse(parts: Parts, report: Callable[[int, float], object] = lamb
 @torch.no_grad()
 def examined(model: Transformer, parts: Parts) -> Reversal:
     """What a trained model has learnt, on words that it has never seen."""
-    asked = lines(100, "reverse, unseen")  # (B, 17)
-    logits = model(asked[:, :-1])  # (B, 16, V)
+    asked = lines(100, "reverse, unseen")
+    logits = model(asked[:, :-1])
     loss = parts.cross_entropy(logits[:, WIDTH:], asked[:, WIDTH + 1 :]).item()
-    ids = asked[:, : WIDTH + 1]  # (B, 9) the word and the bar
+    ids = asked[:, : WIDTH + 1]
     for _ in range(WIDTH):
-        ids = torch.cat([ids, model(ids)[:, -1:].argmax(-1)], dim=1)  # (B, 9…17)
+        ids = torch.cat([ids, model(ids)[:, -1:].argmax(-1)], dim=1)
     right = (ids == asked).all(1).float().mean().item()
     words = [(text(row[:WIDTH]), text(row[WIDTH + 1 :])) for row in ids[:3]]
     return Reversal(model, loss, right, words)
@@ -91,7 +91,7 @@ def twin_of(parts: Parts) -> Parts:
     """The same parts without a mask: every token sees the future too."""
 
     def everything(t: int, device: torch.device | str | None = None) -> Tensor:
-        return torch.ones(t, t, dtype=torch.bool, device=device)  # (T, T)
+        return torch.ones(t, t, dtype=torch.bool, device=device)
 
     library = Parts.defaults()
     whole = {name: library[name] for name in ("multi_head_attention", "transformer_block", "gpt_forward")}
@@ -101,14 +101,14 @@ def twin_of(parts: Parts) -> Parts:
 @torch.no_grad()
 def attention_map(reversal: Reversal, parts: Parts) -> tuple[str, Tensor]:
     """(a line, how much each of its characters takes from each, in the head that takes the most). (T, T)."""
-    line = lines(1, "reverse, shown")[:, :-1]  # (1, 16)
+    line = lines(1, "reverse, shown")[:, :-1]
     record: dict[str, Tensor] = {}
     library = {name: Parts.defaults()[name] for name in ("multi_head_attention", "transformer_block", "gpt_forward")}
     model = Transformer(reversal.model.config, parts.with_functions(**library))
     model.load_state_dict(reversal.model.state_dict())
     model(line, record=record)
-    q, k = record["h.0.attn.q"], record["h.0.attn.k"]  # (1, H, T, D)
-    weights = model.parts.attention_weights(q, k, model.parts.causal_mask(line.shape[1]))  # (1, H, T, T)
+    q, k = record["h.0.attn.q"], record["h.0.attn.k"]
+    weights = model.parts.attention_weights(q, k, model.parts.causal_mask(line.shape[1]))
     return text(line[0]), weights[0].amax(0)
 
 

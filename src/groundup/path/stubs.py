@@ -25,7 +25,7 @@ def table_of_logits(log: Log, table: Any) -> Callable[..., Any]:
     def next_logits(ids: Any) -> Any:
         ids = [int(token) for token in ids]
         log.append(ids)
-        return table[ids[-1]].clone()  # (V,)
+        return table[ids[-1]].clone()
 
     return next_logits
 

@@ -22,40 +22,89 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
     q: (…, T, D), k: (…, S, D), mask: boolean, True where allowed, broadcasts to (…, T, S) -> (…, T, S).
     Rows add up to 1, or to 0 where nothing is allowed.
     """
-    d = q.shape[-1]
-    scores = q @ k.mT  # (…, T, S)
-    if "attention_weights-keys-by-queries" in wrong:
-        scores = k @ q.mT  # (…, S, T)
-    if "attention_weights-scaled-by-d" in wrong:
-        scores = scores / d
-    elif "attention_weights-scaled-by-keys" in wrong:
-        scores = scores / math.sqrt(k.shape[-2])
-    elif "attention_weights-multiplied" in wrong:
-        scores = scores * math.sqrt(d)
-    elif "attention_weights-not-scaled" not in wrong:
-        scores = scores / math.sqrt(d)
+    if "attention_weights-only-matrices" in wrong and q.ndim != 2:
+        raise ValueError("too many values to unpack")
+    scores = _scaled(_products(q, k, wrong), q, k, wrong)
+    if "attention_weights-always-causal" in wrong:
+        scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:
         scores = _masked(scores, mask, wrong)
-    weights = softmax(scores, -2 if "attention_weights-over-queries" in wrong else -1, wrong=wrong)  # (…, T, S)
+    weights = softmax(scores, _axis(scores, wrong), wrong=wrong)  # (…, T, S)
     if mask is not None and "attention_weights-mask-after" in wrong:
         weights = weights * mask
+    if mask is not None and "attention_weights-renormalised" in wrong:
+        weights = weights * mask
+        weights = weights / weights.sum(-1, keepdim=True)
+    if "attention_weights-scaled-after" in wrong:
+        weights = weights / math.sqrt(q.shape[-1])
     return weights
+
+
+def _products(q: Tensor, k: Tensor, wrong: Wrong) -> Tensor:
+    """Of every query with every key: (…, T, S)."""
+    if "attention_weights-keys-by-queries" in wrong:
+        return k @ q.mT  # (…, S, T)
+    if "attention_weights-queries-alone" in wrong:
+        return q @ q.mT  # (…, T, T)
+    if "attention_weights-keys-alone" in wrong:
+        return k @ k.mT  # (…, S, S)
+    if "attention_weights-first-axes" in wrong:
+        return q @ k.transpose(0, 1)
+    if "attention_weights-all-axes" in wrong:
+        return q @ k.permute(*reversed(range(k.ndim)))
+    if "attention_weights-middle-axes" in wrong:
+        return q @ k.transpose(1, 2)
+    return q @ k.mT
+
+
+def _scaled(scores: Tensor, q: Tensor, k: Tensor, wrong: Wrong) -> Tensor:
+    d, s = q.shape[-1], k.shape[-2]
+    if "attention_weights-not-scaled" in wrong or "attention_weights-scaled-after" in wrong:
+        return scores
+    if "attention_weights-scaled-by-d" in wrong:
+        return scores / d
+    if "attention_weights-scaled-by-keys" in wrong:
+        return scores / math.sqrt(s)
+    if "attention_weights-scaled-by-n-keys" in wrong:
+        return scores / s
+    if "attention_weights-multiplied" in wrong:
+        return scores * math.sqrt(d)
+    return scores / math.sqrt(d)
+
+
+def _axis(scores: Tensor, wrong: Wrong) -> int:
+    """The axis along which weights add up to 1."""
+    if "attention_weights-over-queries" in wrong:
+        return -2
+    if "attention_weights-over-heads" in wrong and scores.ndim > 2:
+        return -3
+    return 1 if "attention_weights-second-axis" in wrong else -1
 
 
 def _masked(scores: Tensor, mask: Tensor, wrong: Wrong) -> Tensor:
     """The scores with those of forbidden keys out of the way. scores: (…, T, S)."""
-    if "attention_weights-mask-after" in wrong:
+    if "attention_weights-mask-after" in wrong or "attention_weights-renormalised" in wrong:
         return scores
     if "attention_weights-mask-added" in wrong:
         return scores + mask
     if "attention_weights-mask-inverted" in wrong:
         mask = ~mask
+    if "attention_weights-mask-transposed" in wrong:
+        mask = mask.mT
     if "attention_weights-mask-zero" in wrong:
         return scores * mask
-    forbidden = -1e9 if "attention_weights-large-number" in wrong else -math.inf
-    if "attention_weights-positive-infinity" in wrong:
-        forbidden = math.inf
-    return scores.masked_fill(~mask, forbidden)
+    if "attention_weights-penalty" in wrong:
+        return scores + torch.zeros_like(scores).masked_fill(~mask, -1e4)
+    return scores.masked_fill(~mask, _forbidden(wrong))
+
+
+def _forbidden(wrong: Wrong) -> float:
+    """The score of a key that must not be seen."""
+    if "attention_weights-large-number" in wrong:
+        return -1e9
+    if "attention_weights-not-low-enough" in wrong:
+        return -1e4
+    return math.inf if "attention_weights-positive-infinity" in wrong else -math.inf
 
 
 def cases(draw: Draw) -> Iterator[Case]:
@@ -64,11 +113,13 @@ def cases(draw: Draw) -> Iterator[Case]:
         torch.tensor([[1.0, 0.0, 0.0, 0.0]]),
         torch.tensor([[0.0, 1.0, 0.0, 0.0], [2 * math.log(3.0), 0.0, 0.0, 0.0]]),
     )
-    yield case("small numbers by hand", q, k)
+    yield case("softmax of q·k, scaled by 1/√D", q, k)
     yield case("a forbidden key gets exactly 0", q, k, torch.tensor([[True, False]]))
     for t, s, d in ((3, 3, 4), (2, 5, 8), (5, 2, 3), (1, 4, 16), (4, 4, 1)):
         for lead in ((), (2,), (2, 3)):
             yield case("any shape", draw.tensor(*lead, t, d), draw.tensor(*lead, s, d))
+    for lead in ((3,), (3, 3)):  # all sizes the same: no wrong axis shows in the shape
+        yield case("any shape", draw.tensor(*lead, 3, 3), draw.tensor(*lead, 3, 3))
     causal = torch.ones(4, 4, dtype=torch.bool).tril()  # (T, T)
     for lead in ((), (2,), (2, 3)):
         yield case("the mask keeps out the future", draw.tensor(*lead, 4, 3), draw.tensor(*lead, 4, 3), causal)
@@ -79,11 +130,13 @@ def cases(draw: Draw) -> Iterator[Case]:
     mask = torch.tensor([[[[True, True, False]]], [[[True, False, False]]]])  # (B, 1, 1, S)
     yield case("a mask that broadcasts", draw.tensor(2, 2, 3, 4), draw.tensor(2, 2, 3, 4), mask)
     yield case("stable for large scores", draw.tensor(3, 8, scale=30), draw.tensor(4, 8, scale=30), tolerance=LARGE)
-    yield case(
-        "stable for large scores", draw.tensor(4, 8, scale=30), draw.tensor(4, 8, scale=30), causal, tolerance=LARGE
-    )
     yield case("the gradient flows", draw.tensor(2, 3, 4), draw.tensor(2, 3, 4), gradients=True)
     yield case("the gradient flows", draw.tensor(4, 4), draw.tensor(4, 4), causal, gradients=True)
+    large = draw.tensor(4, 8, scale=30).abs(), draw.tensor(4, 8, scale=30).abs()
+    yield edge("a forbidden key is out however large its score", *large, causal, tolerance=LARGE)
+    q, k = torch.ones(1, 4), torch.tensor([[-1e4] * 4, [-1e4] * 4, [0.0] * 4])
+    mask = torch.tensor([[True, True, False]])  # (T, S)
+    yield edge("a forbidden key is out however large its score", q, k, mask, tolerance=LARGE)
     nothing = torch.tensor([[False, False, False], [True, False, True]])
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 4), draw.tensor(3, 4), nothing)
     yield edge("a row that may attend to nothing gives zeros", draw.tensor(2, 2, 4), draw.tensor(2, 3, 4), nothing)

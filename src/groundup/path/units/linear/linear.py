@@ -17,11 +17,17 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, wrong: Wron
 
     x: (…, in), weight: (out, in), bias: (out,) or None -> (…, out).
     """
-    y = x @ weight if "linear-not-transposed" in wrong else x @ weight.T
-    if bias is not None and "linear-no-bias" not in wrong:
-        y = y - bias if "linear-bias-subtracted" in wrong else y + bias
+    if "linear-only-matrices" in wrong and x.ndim != 2:
+        raise ValueError("not enough values to unpack")
+    if "linear-only-batches" in wrong and x.ndim != 3:
+        raise ValueError("not enough values to unpack")
+    y = _product(x, weight, wrong)
     if bias is None and "linear-needs-bias" in wrong:
         raise TypeError("unsupported operand: None")
+    if bias is not None:
+        y = _with_bias(y, bias, wrong)
+    if "linear-activated" in wrong:
+        y = y.relu()
     if "linear-flattened" in wrong and x.ndim != 2:
         y = y.reshape(-1, y.shape[-1])
     if "linear-detached" in wrong:
@@ -31,6 +37,28 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, wrong: Wron
     return y
 
 
+def _product(x: Tensor, weight: Tensor, wrong: Wrong) -> Tensor:
+    if "linear-not-transposed" in wrong:
+        return x @ weight
+    if "linear-weight-first" in wrong:
+        return weight @ x
+    if "linear-result-transposed" in wrong and x.ndim > 1:
+        return weight @ x.mT
+    return x @ weight.T
+
+
+def _with_bias(y: Tensor, bias: Tensor, wrong: Wrong) -> Tensor:
+    if "linear-bias-truth" in wrong:
+        raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
+    if "linear-no-bias" in wrong:
+        return y
+    if "linear-bias-subtracted" in wrong:
+        return y - bias
+    if "linear-bias-of-rows" in wrong:
+        return y + bias.unsqueeze(-1)
+    return y + bias
+
+
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then shapes, gradients, dtypes."""
     x, w, b = (
@@ -38,8 +66,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         torch.tensor([[1.0, 10.0], [3.0, -1.0], [0.0, 0.5]]),
         torch.tensor([0.0, 5.0, -1.0]),
     )
-    yield case("small numbers by hand", x, w)
-    yield case("small numbers by hand, with a bias", x, w, b)
+    yield case("each output is a weighted sum of the inputs", x, w)
+    yield case("the bias is added to each output", x, w, b)
     for shape in ((4, 3), (2, 4, 3), (3,), (2, 1, 4, 3), (1, 3)):
         weight, bias = draw.tensor(5, 3), draw.tensor(5)
         yield case("any leading shape", draw.tensor(*shape), weight)
@@ -55,4 +83,3 @@ def cases(draw: Draw) -> Iterator[Case]:
         tensors = [draw.tensor(*shape, dtype=dtype) for shape in ((2, 3), (4, 3), (4,))]
         yield edge("keeps the dtype", *tensors)
         yield edge("keeps the dtype", *tensors[:2])
-    yield edge("an empty batch", draw.tensor(0, 3), draw.tensor(4, 3), draw.tensor(4))

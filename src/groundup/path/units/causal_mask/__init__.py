@@ -1,0 +1,1 @@
+"""The unit causal_mask."""

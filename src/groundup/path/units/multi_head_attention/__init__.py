@@ -1,0 +1,1 @@
+"""The unit multi_head_attention."""

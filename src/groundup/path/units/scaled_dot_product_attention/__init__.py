@@ -1,0 +1,1 @@
+"""The unit scaled_dot_product_attention."""

@@ -1,0 +1,1 @@
+"""The unit single_head_attention."""
