@@ -272,6 +272,7 @@ def sit(session: Session) -> int:
                     + _("change seen at {time}: {files}").format(time=seen, files=", ".join(p.name for p in changed))
                 )
                 show_verdicts(session, list(session.check()))
+                show_keys(session)
             match key(SECONDS_BETWEEN_LOOKS).lower():
                 case "q" | "\x04":
                     return 0

@@ -1,0 +1,183 @@
+"""`groundup learn`: a sitting at a terminal, and the commands around it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import Run
+
+from groundup.path.catalog import catalog
+from groundup.path.texts import units
+
+pytestmark = pytest.mark.usefixtures("english")
+RIGHT = "    y = x @ weight.T\n    return y if bias is None else y + bias\n"
+WRONG = "    return x @ weight.T\n"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    assert groundup("learn", "init", tmp_path / "my_llm").status == 0
+    monkeypatch.chdir(tmp_path / "my_llm")
+    return tmp_path / "my_llm"
+
+
+def write_linear(workspace: Path, body: str) -> None:
+    path = workspace / catalog()["linear"].file
+    text = path.read_text()
+    path.write_text(
+        re.sub(r'    raise NotImplementedError\("linear"\)\n|    (y|return) [^#]*?(?=\n\ndef )', body, text, count=1)
+    )
+
+
+class Terminal:
+    """A command at a terminal of its own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        import pty
+
+        ours, theirs = pty.openpty()
+        environment = os.environ | {
+            "TERM": "xterm",
+            "NO_COLOR": "1",
+            "COLUMNS": "80",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "groundup", *words],
+            cwd=folder,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+        )
+        os.close(theirs)
+        self.terminal, self.seen, self.at = ours, "", 0
+        os.set_blocking(ours, False)
+
+    def wait_for(self, text: str, seconds: float = 60) -> float:
+        """Read until the text has come, after what was waited for before; returns how long that took."""
+        start = time.monotonic()
+        while (found := self.seen.find(text, self.at)) < 0:
+            assert time.monotonic() - start < seconds, self.seen[self.at :]
+            try:
+                self.seen += os.read(self.terminal, 65536).decode("utf-8", "replace")
+            except BlockingIOError:
+                time.sleep(0.02)
+        self.at = found + len(text)
+        return time.monotonic() - start
+
+    def type(self, keys: str) -> None:
+        os.write(self.terminal, keys.encode())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_a_sitting_from_the_first_unit_to_the_second(workspace: Path) -> None:
+    terminal = Terminal(workspace, "learn")
+    terminal.wait_for("predict")
+    terminal.wait_for("> ")
+    terminal.type("3\n")
+    terminal.wait_for("[h]int")
+    terminal.type("h")
+    terminal.wait_for("hint 1 of 3")
+    terminal.wait_for("[q]uit")
+    write_linear(workspace, WRONG)
+    terminal.wait_for("change seen at")
+    terminal.wait_for("the bias is left out")
+    terminal.wait_for("[q]uit")
+    write_linear(workspace, RIGHT)
+    seconds = terminal.wait_for("linear: right")
+    assert seconds < 5  # a second on a quiet machine
+    terminal.wait_for("Something to try")
+    terminal.wait_for("[c]ompare")
+    terminal.type("c")
+    terminal.wait_for("the library")
+    terminal.wait_for("[q]uit")
+    terminal.type("n")
+    terminal.wait_for(units()[list(units())[1]].title("en"))
+    terminal.wait_for("> ")
+    terminal.type("\n")
+    terminal.wait_for("[q]uit")
+    terminal.type("b")
+    terminal.wait_for("borrowed for now")
+    terminal.wait_for("> ")
+    terminal.type("\n")
+    terminal.wait_for("[q]uit")
+    terminal.type("l")
+    terminal.wait_for("parts are your own")
+    terminal.type("q")
+    assert terminal.process.wait(20) == 0
+    os.close(terminal.terminal)
+
+
+def test_away_from_a_terminal_it_shows_the_unit_and_the_verdicts(workspace: Path, groundup: Run) -> None:
+    outcome = groundup("learn")
+    assert outcome.status == 0
+    assert outcome.out.startswith(f"# {units()[next(iter(units()))].title('en')}")
+
+
+def test_the_map_the_path_and_the_plan(workspace: Path, groundup: Run) -> None:
+    assert set(groundup("learn", "status", "--json").json) == set(catalog())
+    assert "lent: a stub" in groundup("learn", "status").out
+    path = groundup("learn", "path", "--json").json
+    assert [row["unit"] for row in path] == list(units())
+    assert all(5 <= row["minutes"] <= 40 for row in path)
+    assert "min" in groundup("learn", "path", "--book").out
+    plan = groundup("learn", "plan", "--weeks", "2").out
+    assert "hours in all" in plan
+
+
+def test_show_hint_and_compare(workspace: Path, groundup: Run) -> None:
+    assert groundup("learn", "show", "softmax").out.startswith("# ")
+    assert "hint 1 of 3" in groundup("learn", "hint", "softmax").out
+    assert "hint 2 of 3" in groundup("learn", "hint", "softmax").out
+    refused = groundup("learn", "compare", "linear")
+    assert refused.status == 2
+    assert "not right yet" in refused.err
+
+
+def test_reset_keeps_what_was_written(workspace: Path, groundup: Run) -> None:
+    write_linear(workspace, RIGHT)
+    assert "kept in" in groundup("learn", "reset", "linear").out
+    (kept,) = (workspace / "kept").iterdir()
+    assert "y + bias" in kept.read_text()
+
+
+def test_beginning_in_the_middle_of_the_book(tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert groundup("learn", "init", tmp_path / "late", "--from-chapter", "3").status == 0
+    monkeypatch.chdir(tmp_path / "late")
+    assert groundup("learn").status == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["learn", "show", "nothing"], "there is no unit"),
+        (["learn", "reset", "nothing"], "there is no unit"),
+        (["learn", "plan", "--weeks", "0"], "--weeks"),
+        (["learn", "dance"], "no command"),
+        (["check", "softmaxx"], "did you mean softmax?"),
+        (["check", "softmax", "--file", "missing.py"], "there is no file"),
+    ],
+)
+def test_a_wrong_request_is_one_clear_line(workspace: Path, groundup: Run, words: list[str], said: str) -> None:
+    outcome = groundup(*words)
+    assert outcome.status == 2
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+def test_outside_of_a_workspace_it_says_how_to_make_one(
+    tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["learn"], ["learn", "status"], ["check"], ["check", "softmax"]):
+        outcome = groundup(*words)
+        assert outcome.status == 2
+        assert "groundup learn init" in outcome.err
