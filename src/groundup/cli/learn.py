@@ -170,13 +170,13 @@ def path_(book: bool, as_json: bool) -> int:
                    "needs": unit.needs, "book": unit.about["book"]} for unit in known])  # fmt: skip
         return 0
     if book:
-        known.sort(key=lambda unit: [int(number) for number in unit.about["book"].split(".")])
+        known.sort(key=lambda unit: [int(number) for number in unit.about["book"].split(".") if number])
     rows = [
         [unit.about["book"] if book else str(unit.stage), unit.title(language()), ", ".join(unit.parts),
          _("{n} min").format(n=unit.minutes)]
         for unit in known
     ]  # fmt: skip
-    say(table([[_("book") if book else _("stage"), _("unit"), _("parts"), _("time")], *rows]))
+    say(table([[_("book") if book else _("stage"), _("unit"), _("parts"), _("time")], *rows], n_words=3))
     return 0
 
 
@@ -194,7 +194,7 @@ def plan(weeks: int) -> int:
             week += 1
         spent += unit.minutes
         rows.append([str(week), unit.title(language()), _("{n} min").format(n=unit.minutes)])
-    say(table([[_("week"), _("unit"), _("time")], *rows]))
+    say(table([[_("week"), _("unit"), _("time")], *rows], n_words=2))
     say(_("{hours:.1f} hours in all, {each:.1f} a week.").format(hours=total / 60, each=total / 60 / weeks))
     return 0
 
@@ -349,13 +349,26 @@ def show_verdicts(session: Session, answers: list[Answer]) -> None:
     if not answers:
         say(_("Nothing is written yet: {names}").format(names=", ".join(session.unit.parts)))
     elif session.is_right(session.unit):
-        say("\n" + _("Something to try: {text}").format(text=session.unit.to_try(session.lang)))
+        say()
+        show_text(_("Something to try: {text}").format(text=session.unit.to_try(session.lang)))
         say(_("`n` goes on; `c` shows yours beside the library's."))
 
 
 def show_unit(unit: Unit, lang: str) -> None:
-    """A unit's text, as the terminal can show it."""
-    (say_markdown if is_terminal(sys.stdout) else say)(unit.text(lang))
+    """A unit's text, after that of its stage where it is the first."""
+    from ..path.texts import stage_text, units
+
+    if unit == next(other for other in units().values() if other.stage == unit.stage):
+        show_text(stage_text(unit.stage, lang))
+    show_text(unit.text(lang))
+
+
+def show_text(text: str) -> None:
+    """Markdown: set for a terminal, as it is elsewhere."""
+    if is_terminal(sys.stdout):
+        say_markdown(text)
+    else:
+        say(text)
 
 
 def show_hints(session: Session) -> None:
@@ -363,19 +376,21 @@ def show_hints(session: Session) -> None:
     names = [name for name in session.unit.parts if session.workspace.state_of(name) != "own"] or session.unit.parts
     step, text = session.next_hint(names[0])
     say("\n" + styled(_("hint {step} of 3 for {part}").format(step=step, part=names[0]), sys.stdout, bold=True))
-    say(text)
+    show_text(f"```python\n{text}```" if step == 3 else text)
     if step == 3:
         say(_("`b` borrows it: go on now, and come back later."))
 
 
 def ask_prediction(session: Session, unit: Unit) -> None:
     """A question with a number for an answer; Enter leaves it out."""
-    say("\n" + styled(_("Before you begin, predict:"), sys.stdout, bold=True) + " " + unit.question(session.lang))
+    say("\n" + styled(_("Before you begin, predict:"), sys.stdout, bold=True))
+    show_text(unit.question(session.lang))
     answer, guess = unit.answer(), math.nan
     with contextlib.suppress(ValueError):
         guess = float(input(_("your number (Enter: skip) > ")))
     near = abs(guess - answer) <= 0.1 * max(abs(answer), 1e-9)
-    say((_("Yes.") if near else _("It is {answer:.4g}.").format(answer=answer)) + " " + unit.explanation(session.lang))
+    verdict = _("Yes.") if near else _("It is {answer:.4g}.").format(answer=answer)
+    show_text(f"{verdict} {unit.explanation(session.lang)}")
     session.workspace.progress.predictions[unit.name] = answer if math.isnan(guess) else guess
     session.workspace.save()
 

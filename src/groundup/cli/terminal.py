@@ -98,11 +98,11 @@ def padded(text: str, columns: int, right: bool = False) -> str:
     return space + text if right else text + space
 
 
-def table(rows: list[list[str]]) -> str:
-    """Rows of words as columns under each other: the first to the left, numbers to the right."""
+def table(rows: list[list[str]], n_words: int = 1) -> str:
+    """Rows of words as columns under each other: the first n_words to the left, numbers to the right."""
     columns = [max(width(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(padded(cell, n, right=i > 0) for i, (cell, n) in enumerate(zip(row, columns, strict=True)))
+        "  ".join(padded(cell, n, right=i >= n_words) for i, (cell, n) in enumerate(zip(row, columns, strict=True)))
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)
