@@ -123,12 +123,12 @@ def _dropped(x: Tensor, seen: list[Observation]) -> dict[str, Any]:
 
 def _rate(dropped: Tensor) -> float | str:
     """The fraction that is dropped; or what is dropped together, where it is not each number by itself."""
-    together = dropped.double().mean() ** 2 + 0.04  # so many neighbours, if it were by chance
-    if (dropped[1:] & dropped[:-1]).double().mean() > together:
-        return "the same in each row"
-    if (dropped[:, 1:] & dropped[:, :-1]).double().mean() > together:
-        return "whole rows"
-    return round(round(float(dropped.double().mean()) / BIN) * BIN, 4)
+    rate = float(dropped.double().mean())
+    in_columns = float((dropped[1:] & dropped[:-1]).double().mean())
+    in_rows = float((dropped[:, 1:] & dropped[:, :-1]).double().mean())
+    if max(in_columns, in_rows) > rate**2 + 0.04:  # rate² are neighbours by chance
+        return "the same in each row" if in_columns > in_rows else "whole rows"
+    return round(round(rate / BIN) * BIN, 4)
 
 
 def _same(seen: list[Observation]) -> bool:

@@ -57,8 +57,14 @@ def multi_head_attention(
         n_heads = 1
     if "multi_head_attention-keys-from-w_q" in wrong:
         w_k = w_q
-    if "multi_head_attention-no-input-biases" in wrong:
-        b_q = b_k = b_v = None
+    if "multi_head_attention-values-from-w_k" in wrong:
+        w_v = w_k
+    if "multi_head_attention-inputs-not-transposed" in wrong:
+        w_q, w_k, w_v = w_q.T, w_k.T, w_v.T
+    if "multi_head_attention-no-query-bias" in wrong:
+        b_q = None
+    if "multi_head_attention-no-value-bias" in wrong:
+        b_v = None
     if "multi_head_attention-biases-exchanged" in wrong:
         b_q, b_k = b_k, b_q
     q, k, v = (
@@ -108,7 +114,9 @@ def _with_dropout(
     if "multi_head_attention-dropout-on-values" in wrong:
         v = apply_dropout(v, p, True, generator, wrong=wrong)
     weights = attention_weights(q, k, mask, wrong=wrong)  # (B, H, T, T)
-    if not wrong & {"multi_head_attention-dropout-on-values", "multi_head_attention-dropout-on-output"}:
+    if "multi_head_attention-dropout-shared" in wrong:
+        weights = weights * apply_dropout(torch.ones_like(weights[0, 0]), p, True, generator, wrong=wrong)
+    elif not wrong & {"multi_head_attention-dropout-on-values", "multi_head_attention-dropout-on-output"}:
         weights = apply_dropout(weights, p, True, generator, wrong=wrong)
     if "multi_head_attention-dropout-renormalised" in wrong:
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-9)
@@ -117,12 +125,12 @@ def _with_dropout(
 
 def _projected(merged: Tensor, w_o: Tensor, b_o: Tensor | None, wrong: Wrong) -> Tensor:
     """(B, T, C)."""
-    if "multi_head_attention-no-output-projection" in wrong:
-        return merged
-    if "multi_head_attention-output-not-transposed" in wrong:
-        w_o = w_o.T
     if "multi_head_attention-no-output-bias" in wrong:
         b_o = None
+    if "multi_head_attention-no-output-projection" in wrong:
+        return merged if b_o is None else merged + b_o
+    if "multi_head_attention-output-not-transposed" in wrong:
+        w_o = w_o.T
     return linear(merged, w_o, b_o, wrong=wrong)
 
 
@@ -213,11 +221,14 @@ def _dropped(undropped: Tensor, t: int, seen: list[Observation]) -> dict[str, An
 def _rate(gone: Tensor, allowed: Tensor) -> float | str:
     """The fraction of gone weights; or what is gone together, where it is not each by itself. Both (B, T, H, T)."""
     rate = float(gone[allowed].double().mean())
-    for axis, together in ((1, "the same for all queries"), (3, "all of a query")):
-        first, second = gone.narrow(axis, 0, gone.shape[axis] - 1), gone.narrow(axis, 1, gone.shape[axis] - 1)
-        both = allowed.narrow(axis, 0, gone.shape[axis] - 1) & allowed.narrow(axis, 1, gone.shape[axis] - 1)
-        if float((first & second)[both].double().mean()) > rate**2 + 0.08:
-            return together
+    axes = ("in all heads or sequences", "for all queries", "in all heads or sequences", "for all keys of a query")
+    together = []
+    for axis in range(len(axes)):
+        first, second = (gone.movedim(axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        both = allowed.movedim(axis, 0)[:-1] & allowed.movedim(axis, 0)[1:]
+        together.append(float((first & second)[both].double().mean()))
+    if max(together) > rate**2 + 0.08:  # rate² are neighbours by chance
+        return f"the same {axes[together.index(max(together))]}"
     return round(rate, 1)  # more than six standard deviations to either side
 
 
