@@ -149,7 +149,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     for b, t, c, h in ((1, 1, 4, 2), (2, 3, 4, 2), (1, 4, 6, 3), (2, 2, 4, 2), (2, 5, 12, 3)):
         yield case("the biases b_q, b_k, b_v and b_o", *_drawn(draw, b, t, c), h, *_biases(draw, c))
     for names in (("b_o",), ("b_v",), ("b_q", "b_v"), ("b_q", "b_k", "b_v")):
-        biases = {name: draw.tensor(6) for name in names}
+        biases: dict[str, Any] = {name: draw.tensor(6) for name in names}
         yield case("any of the biases may be missing", *_drawn(draw, 2, 4, 6), 2, **biases)
     through = "the gradient reaches x, the weights and the biases"
     yield case(through, *_drawn(draw, 2, 3, 4), 2, gradients=True)
@@ -187,11 +187,12 @@ def _dropout_cases(draw: Draw) -> Iterator[Case]:
     x[:, t] = 1.0
     x = x.expand(b, t, width).contiguous()  # (B, T, C)
     w_v = torch.eye(d, width).repeat(h, 1)  # (C, C)
-    for p, extra in ((0.2, {}), (0.5, {}), (0.2, {"generator": draw.seed_value()})):
+    for p, generator in ((0.2, None), (0.5, None), (0.2, draw.seed_value())):
         w_q, w_k = draw.tensor(width, width, scale=0.3), draw.tensor(width, width, scale=0.3)  # (C, C)
         inputs = (x, w_q, w_k, w_v, torch.eye(width), h)
         view = functools.partial(_dropped, multi_head_attention(*inputs), t)
-        yield case("dropout acts on the attention weights, scaled by 1/(1 - p)", *inputs, dropout=p, view=view, **extra)
+        options = {"dropout": p} if generator is None else {"dropout": p, "generator": generator}
+        yield Case("dropout acts on the attention weights, scaled by 1/(1 - p)", (Call(inputs, options),), view=view)
     inputs, seed, other = (*_drawn(draw, 2, 8, 16), 2), draw.seed_value(), draw.seed_value()
     one, two = (Call(inputs, {"dropout": 0.5, "generator": each}) for each in (seed, other))
     yield Case("each call drops others", (one, two), view=_same_value)
