@@ -139,18 +139,21 @@ def cases(draw: Draw) -> Iterator[Case]:
     plain = _drawn(draw, 1, 3, 4), 2
     yield Case("without dropout nothing is random", (Call((*plain[0], 2)), Call((*plain[0], 2))), view=_same_value)
     for b, c, h in ((1, 2, 1), (2, 4, 2), (3, 6, 3)):
-        yield case("one token alone: its value, then the output projection w_o", *_drawn(draw, b, 1, c), h)
+        yield case("one token alone: its value, then the output projection w_o", *_whole(draw, b, 1, c), h)
     for b, t, c in ((1, 2, 2), (1, 3, 4), (2, 5, 3), (2, 4, 4)):
-        yield case("one head: causal attention, then the output projection", *_drawn(draw, b, t, c), 1)
+        inputs = _whole(draw, b, t, c) if c == 2 else _drawn(draw, b, t, c)
+        yield case("one head: causal attention, then the output projection", *inputs, 1)
     each = "each head attends by itself, on its own slice of the features, scaled by √D"
+    for t in (2, 3):
+        yield case(each, *_whole(draw, 1, t, 2), 2)
     sizes = ((1, 2, 4, 2), (1, 3, 4, 2), (2, 4, 6, 3), (2, 5, 8, 2), (3, 2, 6, 2), (2, 3, 12, 4), (3, 6, 8, 8))
     for b, t, c, h in (*sizes, (2, 2, 4, 2), (3, 3, 9, 3), (4, 4, 16, 4), (2, 4, 8, 4), (1, 8, 16, 2)):
         yield case(each, *_drawn(draw, b, t, c), h)
     for b, t, c, h in ((1, 1, 4, 2), (2, 3, 4, 2), (1, 4, 6, 3), (2, 2, 4, 2), (2, 5, 12, 3)):
         yield case("the biases b_q, b_k, b_v and b_o", *_drawn(draw, b, t, c), h, *_biases(draw, c))
     for names in (("b_o",), ("b_v",), ("b_q", "b_v"), ("b_q", "b_k", "b_v")):
-        biases: dict[str, Any] = {name: draw.tensor(6) for name in names}
-        yield case("any of the biases may be missing", *_drawn(draw, 2, 4, 6), 2, **biases)
+        some: dict[str, Any] = {name: draw.tensor(6) for name in names}
+        yield case("any of the biases may be missing", *_drawn(draw, 2, 4, 6), 2, **some)
     through = "the gradient reaches x, the weights and the biases"
     yield case(through, *_drawn(draw, 2, 3, 4), 2, gradients=True)
     yield case(through, *_drawn(draw, 2, 3, 6), 3, *_biases(draw, 6), gradients=True)
@@ -165,6 +168,11 @@ def cases(draw: Draw) -> Iterator[Case]:
 def _drawn(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, ...]:
     """An x and four weights that give scores of ordinary size."""
     return draw.tensor(b, t, c), *(draw.tensor(c, c, scale=1.5 / math.sqrt(c)) for _ in range(4))
+
+
+def _whole(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, ...]:
+    """The same of small whole numbers, for what a person can follow."""
+    return tuple(draw.ids(*shape, below=3).float() - 1 for shape in ((b, t, c), *[(c, c)] * 4))
 
 
 def _biases(draw: Draw, c: int) -> list[Tensor]:
