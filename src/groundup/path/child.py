@@ -261,9 +261,11 @@ class Child:
 def _seat(
     module: types.ModuleType, part: str, own: Mapping[str, Definition], lent: Mapping[str, Function], names: list[str]
 ) -> None:
-    """In a loaded file, have the parts beside the judged one take notes, and put lent ones in the place of stubs."""
+    """In a loaded file, have the parts beside the judged one take notes, and lend those that are stubs or not there."""
     for name in names:
         function = getattr(module, name, None)
+        if name not in vars(module) and name in lent and name not in own:
+            function = lent[name]
         if name != part and callable(function):
             setattr(module, name, noted(name, function if name in own else lent.get(name, function)))
 

@@ -21,7 +21,7 @@ from .observe import Observation, observe
 
 SECONDS = 2.0  # for trying combinations
 MOST_CORE, MOST_EDGES = 2, 3  # mistakes at once
-WITNESSES = 8  # failing cases, each for another property, that a combination is asked about first
+WITNESSES = 8  # cases, each for another property, that a combination is asked about first
 
 Mistakes = frozenset[str]
 Seen = list[list[Observation]]
@@ -32,6 +32,7 @@ class Suspects:
 
     def __init__(self, part: Part, cases: list[Case], expected: Seen) -> None:
         self.part, self.cases, self.expected = part, cases, expected
+        self.messages = False  # whether errors are compared too: where there is nothing but errors, they say it all
         cheap = sorted(range(len(cases)), key=lambda i: sum(n_numbers(call.arguments) for call in cases[i].calls))
         self.core = [i for i in cheap if cases[i].tier == CORE]
         self.edges = [i for i in cheap if cases[i].tier != CORE]
@@ -58,16 +59,16 @@ class Suspects:
 
     def explains(self, wrong: Mistakes, got: Seen, asked: Iterable[int]) -> bool:
         """Whether the reference with these mistakes does what was seen, in every case that is asked about."""
-        return all(alike(self.cases[i], self.observed(wrong, i), got[i]) for i in asked)
+        return all(alike(self.cases[i], self.observed(wrong, i), got[i], self.messages) for i in asked)
 
 
-def alike(case: Case, expected: list[Observation], got: list[Observation]) -> bool:
-    """Whether two mistaken parts do the same. Errors are the same whatever their class: a shape does not fit."""
+def alike(case: Case, expected: list[Observation], got: list[Observation], messages: bool = False) -> bool:
+    """Whether two mistaken parts do the same. Two errors are the same thing, unless their messages count."""
     for wanted, seen in zip(expected, got, strict=True):
         if (wanted["error"] is None) != (seen["error"] is None):
             return False
         if wanted["error"] is not None:
-            return True
+            return not messages or wanted["error"]["message"] == seen["error"]["message"]
     fault = differ(case, expected, got)
     # How an input was changed is of no interest.
     return fault is None or (fault.kind == "changed" and changes_input(case, expected) and changes_input(case, got))
@@ -83,6 +84,7 @@ def diagnose(
     """
     deadline = time.monotonic() + seconds
     failing = frozenset(failed)
+    suspects.messages = all(seen["error"] is not None for several in got for seen in several)
     # Where it shows is asked before where it may not: whoever is innocent is let go early.
     core = sorted(suspects.core, key=lambda i: i not in failing)
     edges = sorted(suspects.edges, key=lambda i: i not in failing)
@@ -120,12 +122,15 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     if not witnesses:
         yield iter([frozenset()])
         return
-    companions = [key for key, mistake in suspects.part.mistakes.items() if mistake.companion]
-    yield (frozenset({key}) for key in suspects.part.mistakes)
-    shown = [key for key in suspects.part.mistakes if any(suspects.shows(key, i) for i in witnesses)]
+    every = suspects.part.mistakes
+    companions = [key for key, mistake in every.items() if mistake.companion]
+    yield (frozenset({key}) for key in every)
+    shown = [key for key in every if any(suspects.shows(key, i) for i in witnesses)]
     yield (frozenset({key, other}) for key in shown for other in companions)
+    passing = _witnesses(suspects, [i for i in suspects.core if i not in failing])
+    likely = [key for key in shown if not any(suspects.shows(key, i) for i in passing)]
     for n in range(2, MOST_CORE + 1):
-        yield _covering(suspects, got, shown, n, witnesses)
+        yield _covering(suspects, got, likely, n, witnesses)
         for other in companions:
             yield (wrong | {other} for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other})))
         # Now also groups of which one member makes a difference only where another has made one.
@@ -148,19 +153,21 @@ def _edge_sets(suspects: Suspects, got: Seen, base: Mistakes) -> Iterator[Iterat
         yield (base | more for more in _covering(suspects, got, shown, n, witnesses, base))
 
 
-def _witnesses(suspects: Suspects, failing: list[int]) -> list[int]:
-    """For each property that fails, the case that is the least work."""
-    first = {suspects.cases[i].shows: i for i in reversed(failing)}
-    return sorted(first.values(), key=failing.index)[:WITNESSES]
+def _witnesses(suspects: Suspects, cases: list[int]) -> list[int]:
+    """Of some cases, for each property that they show, the one that is the least work."""
+    first = {suspects.cases[i].shows: i for i in reversed(cases)}
+    return sorted(first.values(), key=cases.index)[:WITNESSES]
 
 
 def _covering(
     suspects: Suspects, got: Seen, keys: list[str], n: int, witnesses: list[int], base: Mistakes = frozenset()
 ) -> Iterator[Mistakes]:
-    """Groups of n mistakes that can explain the witnesses: each is touched, and by one alone only if it fits alone."""
-    touched = {key: {i for i in witnesses if suspects.shows(key, i)} for key in keys}
-    fitting = {key: {i for i in touched[key] if suspects.explains(base | {key}, got, [i])} for key in keys}
+    """Groups of n mistakes, with the base, that explain the witnesses; where one alone shows, it alone does."""
+
+    def explains(group: tuple[str, ...], i: int) -> bool:
+        showing = [key for key in group if suspects.shows(key, i)]
+        return bool(showing) and suspects.explains(base.union(showing), got, [i])
+
     for group in itertools.combinations(keys, n):
-        by = [[key for key in group if i in touched[key]] for i in witnesses]
-        if all(len(few) > 1 or (few and i in fitting[few[0]]) for i, few in zip(witnesses, by, strict=True)):
+        if all(explains(group, i) for i in witnesses):
             yield frozenset(group)

@@ -60,7 +60,8 @@ def say_kind(lang: str, difference: Difference) -> str:
     kind, got = difference.kind, difference.got
     if kind == "gradient" and got is None:
         kind = "no-gradient"
-    if kind == "value" and hasattr(got, "isnan") and bool(got.isnan().any()):
+    isnan = getattr(got, "isnan", None)
+    if kind == "value" and isnan is not None and bool(isnan().any()):
         kind = "nan"
     return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
 

@@ -300,7 +300,8 @@ class Why:
         difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
         if difference.kind == "raises":
-            what = say(self.lang, "raises", error=difference.got["classes"][0], message=difference.got["message"])
+            error = f"{difference.got['classes'][0]}: {difference.got['message']}"
+            what = say(self.lang, "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         why = " ".join(filter(None, (say_kind(self.lang, difference), why)))
         if inner := self.inner(numbers):

@@ -41,7 +41,7 @@ def observe(
         seen["value"] = function(*arguments, **keywords)
         if call.gradients:
             seen["gradients"] = _gradients(seen["value"], watched)
-            seen["value"] = _detached(seen["value"])
+        seen["value"] = _detached(seen["value"])
     except Exception as error:
         seen["value"] = None
         seen["error"] = {

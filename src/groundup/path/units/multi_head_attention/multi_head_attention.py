@@ -57,8 +57,14 @@ def multi_head_attention(
         n_heads = 1
     if "multi_head_attention-keys-from-w_q" in wrong:
         w_k = w_q
-    if "multi_head_attention-no-input-biases" in wrong:
-        b_q = b_k = b_v = None
+    if "multi_head_attention-values-from-w_k" in wrong:
+        w_v = w_k
+    if "multi_head_attention-inputs-not-transposed" in wrong:
+        w_q, w_k, w_v = w_q.T, w_k.T, w_v.T
+    if "multi_head_attention-no-query-bias" in wrong:
+        b_q = None
+    if "multi_head_attention-no-value-bias" in wrong:
+        b_v = None
     if "multi_head_attention-biases-exchanged" in wrong:
         b_q, b_k = b_k, b_q
     q, k, v = (
@@ -108,7 +114,9 @@ def _with_dropout(
     if "multi_head_attention-dropout-on-values" in wrong:
         v = apply_dropout(v, p, True, generator, wrong=wrong)
     weights = attention_weights(q, k, mask, wrong=wrong)  # (B, H, T, T)
-    if not wrong & {"multi_head_attention-dropout-on-values", "multi_head_attention-dropout-on-output"}:
+    if "multi_head_attention-dropout-shared" in wrong:
+        weights = weights * apply_dropout(torch.ones_like(weights[0, 0]), p, True, generator, wrong=wrong)
+    elif not wrong & {"multi_head_attention-dropout-on-values", "multi_head_attention-dropout-on-output"}:
         weights = apply_dropout(weights, p, True, generator, wrong=wrong)
     if "multi_head_attention-dropout-renormalised" in wrong:
         weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-9)
@@ -117,12 +125,12 @@ def _with_dropout(
 
 def _projected(merged: Tensor, w_o: Tensor, b_o: Tensor | None, wrong: Wrong) -> Tensor:
     """(B, T, C)."""
+    if "multi_head_attention-no-output-bias" in wrong:
+        b_o = None
     if "multi_head_attention-no-output-projection" in wrong:
         return merged
     if "multi_head_attention-output-not-transposed" in wrong:
         w_o = w_o.T
-    if "multi_head_attention-no-output-bias" in wrong:
-        b_o = None
     return linear(merged, w_o, b_o, wrong=wrong)
 
 
@@ -131,18 +139,21 @@ def cases(draw: Draw) -> Iterator[Case]:
     plain = _drawn(draw, 1, 3, 4), 2
     yield Case("without dropout nothing is random", (Call((*plain[0], 2)), Call((*plain[0], 2))), view=_same_value)
     for b, c, h in ((1, 2, 1), (2, 4, 2), (3, 6, 3)):
-        yield case("one token alone: its value, then the output projection w_o", *_drawn(draw, b, 1, c), h)
+        yield case("one token alone: its value, then the output projection w_o", *_easy(draw, b, 1, c), h)
     for b, t, c in ((1, 2, 2), (1, 3, 4), (2, 5, 3), (2, 4, 4)):
-        yield case("one head: causal attention, then the output projection", *_drawn(draw, b, t, c), 1)
+        inputs = _easy(draw, b, t, c) if c == 2 else _drawn(draw, b, t, c)
+        yield case("one head: causal attention, then the output projection", *inputs, 1)
     each = "each head attends by itself, on its own slice of the features, scaled by √D"
+    for t in (2, 3):
+        yield case(each, *_easy(draw, 1, t, 2), 2)
     sizes = ((1, 2, 4, 2), (1, 3, 4, 2), (2, 4, 6, 3), (2, 5, 8, 2), (3, 2, 6, 2), (2, 3, 12, 4), (3, 6, 8, 8))
     for b, t, c, h in (*sizes, (2, 2, 4, 2), (3, 3, 9, 3), (4, 4, 16, 4), (2, 4, 8, 4), (1, 8, 16, 2)):
         yield case(each, *_drawn(draw, b, t, c), h)
     for b, t, c, h in ((1, 1, 4, 2), (2, 3, 4, 2), (1, 4, 6, 3), (2, 2, 4, 2), (2, 5, 12, 3)):
         yield case("the biases b_q, b_k, b_v and b_o", *_drawn(draw, b, t, c), h, *_biases(draw, c))
     for names in (("b_o",), ("b_v",), ("b_q", "b_v"), ("b_q", "b_k", "b_v")):
-        biases = {name: draw.tensor(6) for name in names}
-        yield case("any of the biases may be missing", *_drawn(draw, 2, 4, 6), 2, **biases)
+        some: dict[str, Any] = {name: draw.tensor(6) for name in names}
+        yield case("any of the biases may be missing", *_drawn(draw, 2, 4, 6), 2, **some)
     through = "the gradient reaches x, the weights and the biases"
     yield case(through, *_drawn(draw, 2, 3, 4), 2, gradients=True)
     yield case(through, *_drawn(draw, 2, 3, 6), 3, *_biases(draw, 6), gradients=True)
@@ -157,6 +168,12 @@ def cases(draw: Draw) -> Iterator[Case]:
 def _drawn(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, ...]:
     """An x and four weights that give scores of ordinary size."""
     return draw.tensor(b, t, c), *(draw.tensor(c, c, scale=1.5 / math.sqrt(c)) for _ in range(4))
+
+
+def _easy(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, ...]:
+    """The same of numbers that a person can follow, none of them 0, which would hide a mistake."""
+    easy = torch.tensor([-1.0, -0.5, 0.5, 1.0, 1.5])
+    return tuple(easy[draw.ids(*shape, below=5)] for shape in ((b, t, c), *[(c, c)] * 4))
 
 
 def _biases(draw: Draw, c: int) -> list[Tensor]:
@@ -179,11 +196,12 @@ def _dropout_cases(draw: Draw) -> Iterator[Case]:
     x[:, t] = 1.0
     x = x.expand(b, t, width).contiguous()  # (B, T, C)
     w_v = torch.eye(d, width).repeat(h, 1)  # (C, C)
-    for p, extra in ((0.2, {}), (0.5, {}), (0.2, {"generator": draw.seed_value()})):
+    for p, generator in ((0.2, None), (0.5, None), (0.2, draw.seed_value())):
         w_q, w_k = draw.tensor(width, width, scale=0.3), draw.tensor(width, width, scale=0.3)  # (C, C)
         inputs = (x, w_q, w_k, w_v, torch.eye(width), h)
         view = functools.partial(_dropped, multi_head_attention(*inputs), t)
-        yield case("dropout acts on the attention weights, scaled by 1/(1 - p)", *inputs, dropout=p, view=view, **extra)
+        options = {"dropout": p} if generator is None else {"dropout": p, "generator": generator}
+        yield Case("dropout acts on the attention weights, scaled by 1/(1 - p)", (Call(inputs, options),), view=view)
     inputs, seed, other = (*_drawn(draw, 2, 8, 16), 2), draw.seed_value(), draw.seed_value()
     one, two = (Call(inputs, {"dropout": 0.5, "generator": each}) for each in (seed, other))
     yield Case("each call drops others", (one, two), view=_same_value)
@@ -197,27 +215,28 @@ def _dropped(undropped: Tensor, t: int, seen: list[Observation]) -> dict[str, An
     out, weights = (one.reshape(b, t, -1, t + 1)[..., :t] for one in (seen[0]["value"], undropped))  # (B, T, H, T)
     allowed = torch.ones(t, t, dtype=torch.bool).tril()[:, None].expand(b, t, width // (t + 1), t)  # (B, T, H, T)
     gone = (out == 0) & allowed  # (B, T, H, T)
+    future = "seen" if bool((out[~allowed] != 0).any()) else "not seen"
     ratios = (out / weights)[allowed & ~gone]
+    if not float(ratios.max() - ratios.min()) < 1e-3:
+        # They are no attention weights: how many of them are 0 says nothing.
+        return {"scale": "not the same for all", "dropped": "some" if bool(gone.any()) else "none", "future": future}
     sums = seen[0]["value"].reshape(b, t, -1, t + 1)[:, 20:, :, t]  # (B, T, H)
-    rate, even = _rate(gone, allowed), float(ratios.max() - ratios.min()) < 1e-3
-    if not even and isinstance(rate, float):
-        rate = "some" if rate > 0 else "none"  # they are no weights, and how many of them are 0 says nothing
-    return {
-        "dropped weights": rate,
-        "scale": float(ratios.mean()) if even else "not the same for all",
-        "sums of weights": "some are 0" if float((sums == 0).double().mean()) > 0.1 else "none is 0",
-        "future": "seen" if bool((out[~allowed] != 0).any()) else "not seen",
-    }
+    zeros = "some are 0" if float((sums == 0).double().mean()) > 0.1 else "none is 0"
+    scale = float(ratios.mean())
+    return {"scale": scale, "dropped": _rate(gone, allowed), "sums of weights": zeros, "future": future}
 
 
 def _rate(gone: Tensor, allowed: Tensor) -> float | str:
     """The fraction of gone weights; or what is gone together, where it is not each by itself. Both (B, T, H, T)."""
     rate = float(gone[allowed].double().mean())
-    for axis, together in ((1, "the same for all queries"), (3, "all of a query")):
-        first, second = gone.narrow(axis, 0, gone.shape[axis] - 1), gone.narrow(axis, 1, gone.shape[axis] - 1)
-        both = allowed.narrow(axis, 0, gone.shape[axis] - 1) & allowed.narrow(axis, 1, gone.shape[axis] - 1)
-        if float((first & second)[both].double().mean()) > rate**2 + 0.08:
-            return together
+    axes = ("in all heads or sequences", "for all queries", "in all heads or sequences", "for all keys of a query")
+    together = []
+    for axis in range(len(axes)):
+        first, second = (gone.movedim(axis, 0)[part] for part in (slice(None, -1), slice(1, None)))
+        both = allowed.movedim(axis, 0)[:-1] & allowed.movedim(axis, 0)[1:]
+        together.append(float((first & second)[both].double().mean()))
+    if max(together) > rate**2 + 0.08:  # rate² are neighbours by chance
+        return f"the same {axes[together.index(max(together))]}"
     return round(rate, 1)  # more than six standard deviations to either side
 
 
