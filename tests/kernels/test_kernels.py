@@ -10,7 +10,7 @@ from torch import Tensor
 
 from groundup.kernels import FUSED, fuse
 from groundup.kernels.attention import append_in_place
-from groundup.kernels.linear import fused_linear, is_reading, linear_gelu
+from groundup.kernels.linear import fused_linear, is_for_onednn, linear_gelu
 from groundup.model import ModelConfig, ModelParts, Transformer
 from groundup.model.attention import append_to_cache
 from groundup.training import Parts
@@ -23,7 +23,9 @@ def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Ten
     return torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
 
 
-def assert_same(plain: Callable[..., object], fused: Callable[..., object], *inputs: object) -> None:
+def assert_same(
+    plain: Callable[..., object], fused: Callable[..., object], *inputs: object, rtol: float = 1e-9, atol: float = 1e-11
+) -> None:
     """Values and gradients by every tensor that has one."""
     leaves = [item for item in inputs if isinstance(item, Tensor) and item.requires_grad]
     results = []
@@ -37,7 +39,7 @@ def assert_same(plain: Callable[..., object], fused: Callable[..., object], *inp
     for one, other in zip(*results, strict=True):
         assert (one is None) == (other is None)
         if one is not None:
-            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("window", [None, 1, 3, 100])
@@ -152,26 +154,51 @@ def test_head_loss_with_nothing_to_predict_is_zero_with_zero_gradient() -> None:
     assert loss.item() == 0 and not hidden.grad.any() and not weight.grad.any()
 
 
-@pytest.mark.parametrize("shape", [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)], ids=str)
+SHAPES = [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_without_gradients_a_product_of_few_rows_is_the_same(shape: tuple[int, ...], has_bias: bool) -> None:
-    x, weight = drawn(*shape, dtype=torch.float32).detach(), drawn(F, C, dtype=torch.float32).detach()
-    bias = drawn(F, dtype=torch.float32).detach() if has_bias else None
-    up = Parts().linear(x, weight, bias)
+def test_onednn_gives_the_same_product_and_the_same_gradients(shape: tuple[int, ...], has_bias: bool) -> None:
+    x, weight = drawn(*shape, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
+    bias = drawn(F, dtype=torch.float32) if has_bias else None
+    assert is_for_onednn(x, weight) == torch.backends.mkldnn.is_available()
+    assert_same(Parts().linear, fused_linear, x, weight, bias, rtol=1e-5, atol=1e-5)
+    assert_same(
+        lambda *inputs: Parts().gelu(Parts().linear(*inputs)), linear_gelu, x, weight, bias, rtol=1e-5, atol=1e-5
+    )
     with torch.no_grad():
-        torch.testing.assert_close(fused_linear(x, weight, bias), up)
-        torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(up))
+        torch.testing.assert_close(fused_linear(x, weight, bias), Parts().linear(x, weight, bias))
+        torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(Parts().linear(x, weight, bias)))
 
 
-def test_the_product_without_gradients_is_taken_only_where_there_are_none() -> None:
+def test_onednn_takes_gradients_and_weights_that_do_not_lie_in_order() -> None:
+    x, weight = drawn(2, T, C, dtype=torch.float32), drawn(2 * F, C, dtype=torch.float32)
+
+    def stretched(linear: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, weight: linear(x.mT, weight[::2, :T]).mT.sum()
+
+    assert_same(stretched(Parts().linear), stretched(fused_linear), x, weight, rtol=1e-5, atol=1e-5)
+
+
+def test_a_weight_that_is_not_trained_gets_no_gradient() -> None:
+    x, weight, bias = (drawn(*shape, dtype=torch.float32) for shape in ((T, C), (F, C), (F,)))
+    fused_linear(x, weight.detach(), bias.detach()).sum().backward()
+    torch.testing.assert_close(x.grad, weight.sum(0).expand(T, C))
+    fused_linear(x.detach(), weight, bias.detach()).sum().backward()
+    assert weight.grad is not None and bias.grad is None
+
+
+def test_onednn_is_left_alone_with_what_it_does_not_compute_better() -> None:
     x, weight = drawn(1, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
-    assert not is_reading(x, weight)
-    with torch.no_grad():
-        assert is_reading(x, weight) == torch.backends.mkldnn.is_available()
-        assert not is_reading(x.double(), weight.double())
-        assert not is_reading(x.expand(33, C), weight)
-        assert not is_reading(x.bfloat16(), weight.bfloat16())
-        assert not is_reading(x.to("meta"), weight.to("meta"))
+    assert not is_for_onednn(x.double(), weight.double())
+    assert not is_for_onednn(x[0], weight)
+    assert not is_for_onednn(x[:0], weight)
+    assert not is_for_onednn(x.bfloat16(), weight.bfloat16())
+    assert not is_for_onednn(x.to("meta"), weight.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_for_onednn(x, weight)
+        assert fused_linear(x, weight).dtype == torch.bfloat16
 
 
 def test_linear_and_token_embedding() -> None:
