@@ -10,6 +10,7 @@ from torch import Tensor
 
 from groundup.kernels import FUSED, fuse
 from groundup.kernels.attention import append_in_place
+from groundup.kernels.gelu import gelu
 from groundup.kernels.linear import fused_linear, is_for_onednn, linear_gelu
 from groundup.model import ModelConfig, ModelParts, Transformer
 from groundup.model.attention import append_to_cache
@@ -110,6 +111,32 @@ def test_attention_with_dropout_is_the_plain_one() -> None:
         for attention in (Parts().attention, FUSED["attention"])
     )
     assert one.equal(other)
+
+
+@pytest.mark.parametrize("n_tokens", [T, 300])
+@pytest.mark.parametrize("window", [None, 3])
+def test_attention_of_short_floats_is_that_of_float32_rounded(window: int | None, n_tokens: int) -> None:
+    q, k, v = (drawn(1, heads, n_tokens, D, seed=heads, dtype=torch.bfloat16) for heads in (H, G, 1))
+    k, v = k.expand(1, G, n_tokens, D), v.expand(1, G, n_tokens, D)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = FUSED["attention"](q, k, v, window)
+    assert got.dtype == torch.bfloat16
+    assert_near(got, Parts().attention(q.float(), k.float(), v.float(), window), q)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gelu_of_short_floats_is_that_of_float32_rounded(dtype: torch.dtype) -> None:
+    x = (3 * drawn(50, 40, dtype=torch.float32)).detach().to(dtype).requires_grad_()
+    got = gelu(x)
+    assert got.dtype == dtype
+    assert_near(got, Parts().gelu(x.float()), x)
+
+
+def assert_near(got: Tensor, expected: Tensor, x: Tensor) -> None:
+    """Values and the gradient by x, to the digits of a short float."""
+    gradients = [torch.autograd.grad(y.float().cos().sum(), x, retain_graph=True)[0] for y in (got, expected)]
+    torch.testing.assert_close(got.float(), expected, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(*gradients, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("kind", ["layer", "rms"])
