@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from groundup.errors import ShapeError
 from groundup.kernels import FUSED, fuse
 from groundup.kernels.attention import append_in_place
 from groundup.kernels.gelu import gelu
@@ -145,6 +146,23 @@ def test_residual_norm(kind: str, has_branch: bool) -> None:
     x, weight, bias = drawn(B, T, C), drawn(C), drawn(C, seed=1) if kind == "layer" else None
     branch = drawn(B, T, C, seed=4) if has_branch else None
     assert_same(Parts().residual_norm, FUSED["residual_norm"], x, branch, weight, bias, 1e-5, kind)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("has_frequencies", [False, True])
+def test_rope(dtype: torch.dtype, has_frequencies: bool) -> None:
+    x, positions = drawn(B, T, H, D, dtype=dtype), torch.arange(3, T + 3)
+    frequencies = torch.tensor([1.0, 0.5, 0.01], dtype=torch.float64) if has_frequencies else None
+
+    def on_heads(rope: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x: rope(x.transpose(1, 2), positions, 500.0, frequencies)
+
+    assert_same(on_heads(Parts().rope), on_heads(FUSED["rope"]), x)
+
+
+def test_rope_of_an_odd_width_is_refused_as_in_the_plain_part() -> None:
+    with pytest.raises(ShapeError, match="heads are 5 wide"):
+        FUSED["rope"](drawn(1, 1, 2, 5), torch.arange(2))
 
 
 def test_rms_norm() -> None:

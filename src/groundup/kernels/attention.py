@@ -54,7 +54,7 @@ def fused_attention(
         with torch.autocast("cpu", enabled=False):
             q, k, v = q.float(), k.float(), v.float()
             mixed = functional.scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=shared)
-        return mixed.bfloat16()  # (B, H, T, D)
+        return mixed.bfloat16()
     return functional.scaled_dot_product_attention(q, k, v, mask, is_causal=is_causal, enable_gqa=shared)
 
 

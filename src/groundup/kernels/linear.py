@@ -74,7 +74,7 @@ class Linear(torch.autograd.Function):
         """The gradients by x, weight and bias, those that are asked for."""
         (dy,), (x, weight) = grads, ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
-        rows = dy.flatten(0, -2)  # (N, O)
+        rows = dy.flatten(0, -2)
         return (
             product(dy, weight.T) if of_x else None,
             product(rows.T, x.flatten(0, -2).T) if of_weight else None,
