@@ -17,7 +17,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 SLOPE = math.sqrt(8 / math.pi)  # 2z = x (SLOPE + BEND x²)
@@ -37,7 +36,6 @@ class Gelu(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """The gradient by x."""
         x, gate, y = (at_least_float32(kept) for kept in ctx.saved_tensors)

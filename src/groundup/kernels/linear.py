@@ -44,13 +44,13 @@ def linear_gelu(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 def is_for_onednn(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN can compute the product, and torch would not by itself do as well."""
     return (
-        x.dtype is weight.dtype is torch.float32
+        not torch.compiler.is_compiling()  # asked first: what comes after it would break the compiler's graph
+        and x.dtype is weight.dtype is torch.float32
         and x.is_cpu
         and x.dim() > 1
         and x.numel() > 0
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
     )
 
 
@@ -70,7 +70,9 @@ class Linear(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, ...]:
         """The gradients by x, weight and bias, those that are asked for."""
         (dy,), (x, weight) = grads, ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad

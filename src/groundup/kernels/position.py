@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..model.position import rope
 
@@ -48,7 +47,6 @@ class Rotation(torch.autograd.Function):
         return rotated(x, cos, sin)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         """The gradient by x."""
         return rotated(grads[0], *ctx.saved_tensors, direction=-1), None, None
