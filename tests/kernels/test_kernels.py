@@ -246,6 +246,19 @@ def test_onednn_is_left_alone_with_what_it_does_not_compute_better() -> None:
         assert fused_linear(x, weight).dtype == torch.bfloat16
 
 
+def test_the_compiler_sees_one_graph_that_leaves_the_products_to_it() -> None:
+    x, weight = drawn(2, T, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
+    calls: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        calls.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    compiled = torch.compile(fused_linear, backend=backend, fullgraph=True)
+    torch.testing.assert_close(compiled(x, weight), Parts().linear(x, weight), rtol=1e-5, atol=1e-5)
+    assert calls and not any("mkldnn" in call for call in calls)
+
+
 def test_linear_and_token_embedding() -> None:
     assert_same(Parts().linear, FUSED["linear"], drawn(B, T, C), drawn(F, C), drawn(F))
     ids = torch.tensor([[1, 1, 3], [0, 1, 10]])
