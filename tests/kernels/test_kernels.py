@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from groundup.errors import ShapeError
-from groundup.kernels import FUSED, fuse
+from groundup.kernels import FUSED, fuse, linear
 from groundup.kernels.attention import append_in_place
 from groundup.kernels.gelu import gelu
 from groundup.kernels.linear import fused_linear, is_for_onednn, linear_gelu
@@ -202,12 +202,34 @@ def test_head_loss_with_nothing_to_predict_is_zero_with_zero_gradient() -> None:
 SHAPES = [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)]
 
 
+@pytest.fixture
+def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by oneDNN, whoever has made this machine's processor."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(linear, "mkl_holds_back", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("maker", "has_mkl", "expected"),
+    [("AuthenticAMD", True, True), ("GenuineIntel", True, False), ("", True, False), ("AuthenticAMD", False, False)],
+)
+def test_onednn_is_asked_where_mkl_keeps_its_best_to_its_own_maker(
+    monkeypatch: pytest.MonkeyPatch, maker: str, has_mkl: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(linear, "processor_maker", lambda: maker)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: has_mkl)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert linear.mkl_holds_back.__wrapped__() == expected
+
+
+@pytest.mark.usefixtures("onednn")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_onednn_gives_the_same_product_and_the_same_gradients(shape: tuple[int, ...], has_bias: bool) -> None:
     x, weight = drawn(*shape, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
     bias = drawn(F, dtype=torch.float32) if has_bias else None
-    assert is_for_onednn(x, weight) == torch.backends.mkldnn.is_available()
+    assert is_for_onednn(x, weight)
     assert_same(Parts().linear, fused_linear, x, weight, bias, rtol=1e-5, atol=1e-5)
     assert_same(
         lambda *inputs: Parts().gelu(Parts().linear(*inputs)), linear_gelu, x, weight, bias, rtol=1e-5, atol=1e-5
@@ -217,6 +239,7 @@ def test_onednn_gives_the_same_product_and_the_same_gradients(shape: tuple[int, 
         torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(Parts().linear(x, weight, bias)))
 
 
+@pytest.mark.usefixtures("onednn")
 def test_onednn_takes_gradients_and_weights_that_do_not_lie_in_order() -> None:
     x, weight = drawn(2, T, C, dtype=torch.float32), drawn(2 * F, C, dtype=torch.float32)
 
@@ -226,6 +249,7 @@ def test_onednn_takes_gradients_and_weights_that_do_not_lie_in_order() -> None:
     assert_same(stretched(Parts().linear), stretched(fused_linear), x, weight, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.usefixtures("onednn")
 def test_a_weight_that_is_not_trained_gets_no_gradient() -> None:
     x, weight, bias = (drawn(*shape, dtype=torch.float32) for shape in ((T, C), (F, C), (F,)))
     fused_linear(x, weight.detach(), bias.detach()).sum().backward()
@@ -234,6 +258,7 @@ def test_a_weight_that_is_not_trained_gets_no_gradient() -> None:
     assert weight.grad is not None and bias.grad is None
 
 
+@pytest.mark.usefixtures("onednn")
 def test_onednn_is_left_alone_with_what_it_does_not_compute_better() -> None:
     x, weight = drawn(1, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
     assert not is_for_onednn(x.double(), weight.double())
@@ -246,6 +271,7 @@ def test_onednn_is_left_alone_with_what_it_does_not_compute_better() -> None:
         assert fused_linear(x, weight).dtype == torch.bfloat16
 
 
+@pytest.mark.usefixtures("onednn")
 def test_the_compiler_sees_one_graph_that_leaves_the_products_to_it() -> None:
     x, weight = drawn(2, T, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
     calls: list[str] = []

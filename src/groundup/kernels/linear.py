@@ -3,8 +3,9 @@
 Almost all arithmetic of a transformer is in products of matrices, and torch carries two libraries for them. For float32
 on a CPU it asks MKL, which keeps its widest instructions for its own maker's processors; oneDNN takes whatever the
 processor has. On an AMD Zen 5 it is twice as fast with many rows (`benchmarks/training_speed.py`), and with the few of
-a model that writes, where all is waiting for the weights, it reads better (`benchmarks/decoding_speed.py`). It also
-adds the bias and the GELU on the way. Equals `model.linear.linear`.
+a model that writes, where all is waiting for the weights, it reads better (`benchmarks/decoding_speed.py`); on an Intel
+processor MKL is the faster one, and stays. oneDNN also adds the bias and the GELU on the way. Equals
+`model.linear.linear`.
 
 It knows no gradients. They are products too, of what came in and what comes back:
 
@@ -15,6 +16,9 @@ Read next: `attention.py`; beside this file, `backprop/linear.py`.
 
 from __future__ import annotations
 
+import functools
+import platform
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -49,9 +53,31 @@ def is_for_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.is_cpu
         and x.dim() > 1
         and x.numel() > 0
-        and torch.backends.mkldnn.is_available()
+        and mkl_holds_back()
         and not torch.is_autocast_enabled("cpu")
     )
+
+
+@functools.cache
+def mkl_holds_back() -> bool:
+    """Whether torch has both libraries, and the processor is not of MKL's maker.
+
+    By the name and not by a race: the choice decides the last bits, and a run must repeat them.
+    """
+    return (
+        torch.backends.mkl.is_available()
+        and torch.backends.mkldnn.is_available()
+        and processor_maker() in ("AuthenticAMD", "HygonGenuine")
+    )
+
+
+def processor_maker() -> str:
+    """As the processor itself gives it; empty where the system does not say."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = platform.processor()  # on Windows "AMD64 Family 25 …, AuthenticAMD"
+    return next((maker for maker in ("GenuineIntel", "AuthenticAMD", "HygonGenuine") if maker in text), "")
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
