@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +60,13 @@ def test_of_too_many_pieces_the_rarest_are_dropped(monkeypatch: pytest.MonkeyPat
     assert found.counts["common"] == 1000
     assert len(found.counts) <= 100
     assert found.n_dropped == 1001 - len(found.counts)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="the memory of a family is Linux's to tell")
+def test_a_long_text_and_two_helpers_need_less_than_150_mb(tmp_path: Path):
+    (tmp_path / "text.txt").write_text(packaged("shakespeare").train * 30)
+    script = Path(__file__).parents[2] / "benchmarks" / "tokenizer_speed.py"
+    command = [sys.executable, script, tmp_path / "text.txt", "--measure", "2"]
+    shown = subprocess.run(command, capture_output=True, check=True)
+    assert json.loads(shown.stdout)["MB"] < 150
