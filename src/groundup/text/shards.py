@@ -272,22 +272,17 @@ def read_index(folder: Path) -> Json:
 Field = tuple[str, object, bool, str]  # its name, what it is, whether that can be, and what it should be
 
 
-def fields_of(index: Json) -> Iterator[Field]:
+def fields_of(index: Any) -> Iterator[Field]:
     """Every field of an index, checked one by one: each is only asked for when those before it are right."""
-    n_ids, kind, end = index.get("vocab_size"), index.get("dtype"), index.get("end_of_text")
-    yield "version", index.get("version"), index.get("version") == VERSION, str(VERSION)
+    of = index.get
+    n_ids, kind, end, splits = of("vocab_size"), of("dtype"), of("end_of_text"), of("splits")
+    yield "version", of("version"), of("version") == VERSION, str(VERSION)
     yield "vocab_size", n_ids, is_count(n_ids, 1) and n_ids <= 1 << 32, "a whole number from 1 up"
     wanted = dtype_of(n_ids)
     yield "dtype", kind, kind == wanted, f"{wanted} for {n_ids:,} ids"
     yield "end_of_text", end, end is None or (is_count(end) and end < n_ids), f"null, or from 0 to {n_ids - 1}"
     yield is_hash("tokenizer_sha256", index)
-    splits = index.get("splits")
-    yield (
-        "splits",
-        splits,
-        isinstance(splits, dict) and set(splits) == set(SPLITS),
-        f"a table of {' and '.join(SPLITS)}",
-    )
+    yield "splits", splits, isinstance(splits, dict) and set(splits) == set(SPLITS), "a table of train and val"
     for split in SPLITS:
         entries = splits[split]
         yield f"splits.{split}", entries, isinstance(entries, list), "a list"
@@ -300,22 +295,22 @@ def fields_of(index: Json) -> Iterator[Field]:
 
 
 def fields_of_entry(
-    where: str, stem: str, entry: Json, itemsize: int, full: int | None, is_last: bool
+    where: str, stem: str, entry: Any, itemsize: int, full: int | None, is_last: bool
 ) -> Iterator[Field]:
     """What an index says of one shard. full: the tokens of the first of its split, None for that one itself."""
-    n_tokens, documents = entry.get("n_tokens"), entry["documents"]
-    yield f"{where}.name", entry.get("name"), entry.get("name") == f"{stem}.bin", f"{stem}.bin"
+    of = entry.get
+    n_tokens, documents = of("n_tokens"), of("documents")
+    yield f"{where}.name", of("name"), of("name") == f"{stem}.bin", f"{stem}.bin"
     yield f"{where}.n_tokens", n_tokens, is_count(n_tokens, 1), "a whole number above 0"
     fits = full is None or n_tokens == full or (is_last and n_tokens < full)
     yield f"{where}.n_tokens", n_tokens, fits, f"{full}, as in the shards before it"
     n_bytes = n_tokens * itemsize
-    yield f"{where}.bytes", entry.get("bytes"), entry.get("bytes") == n_bytes, f"{n_bytes} for {n_tokens} tokens"
-    yield f"{where}.n_text_bytes", entry.get("n_text_bytes"), is_count(entry.get("n_text_bytes")), "a whole number"
+    yield f"{where}.bytes", of("bytes"), of("bytes") == n_bytes, f"{n_bytes} for {n_tokens} tokens"
+    yield f"{where}.n_text_bytes", of("n_text_bytes"), is_count(of("n_text_bytes")), "a whole number"
     yield is_hash(f"{where}.sha256", entry)
-    name, count = documents.get("name"), documents.get("count")
+    name, count, size = (documents.get(key) for key in ("name", "count", "bytes"))
     yield f"{where}.documents.name", name, name == f"{stem}.documents", f"{stem}.documents"
     yield f"{where}.documents.count", count, is_count(count) and count <= n_tokens, f"from 0 to {n_tokens}"
-    size = documents.get("bytes")
     yield f"{where}.documents.bytes", size, size == 8 * count, f"{8 * count} for {count} documents"
     yield is_hash(f"{where}.documents.sha256", documents)
 
