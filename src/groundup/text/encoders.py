@@ -20,7 +20,7 @@ from .workers import Answer, Work, helpers, in_order, n_cores, serve
 Ids = NDArray[Any]
 
 BATCH = 1 << 18  # characters that go to a helper at once
-BULK = 1 << 23  # characters that are worth the start of helpers, which takes about half a second
+BULK = 1 << 24  # characters that are worth the start of helpers, which takes as long as encoding some megabytes
 
 
 def dtype_of(vocab_size: int) -> str:
