@@ -1,38 +1,38 @@
-"""Training and encoding speed of the tokenizer beside `tokenizers` and `tiktoken`, all in one run.
+"""Training speed and memory of the tokenizer beside `tokenizers`, in one run.
 
-    python benchmarks/tokenizer_speed.py train TEXT        50 MB of English make the figures of the README
-    python benchmarks/tokenizer_speed.py encode TEXT       with GPT-2's vocabulary and its pattern, and with GPT-4's
+    python benchmarks/tokenizer_speed.py TEXT [--runs 3]       50 MB of English make the figures of the README
 
 Every measurement is a process of its own, since memory counts too and a peer's number of threads is set when it starts.
-Training: seconds from opening the file to the last merge; memory: the peak of the process and of its largest helper.
-Encoding: megabytes of UTF-8 a second on one thread; "cold" has seen no piece before, "warm" has seen the same text.
+Seconds: from opening the file to the last merge. Memory: the largest sum over the process and its helpers at one moment
+(their proportional share, PSS, sampled every 20 ms; Linux). Encoding is measured by `groundup bench tokenizer`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
-import resource
+import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 VOCAB_SIZE = 8_192
-READABLE_BYTES = 20_000
 
 
-def train_ours(path: str, n_workers: int) -> dict[str, float]:
+def train_ours(path: str, n_workers: int) -> None:
     from groundup.text.sources import Reading, find_sources, pieces_of
     from groundup.text.tokenizer import Tokenizer
 
     reading = Reading()
     texts = (piece.text for source in find_sources([path]) for piece in pieces_of(source, reading))
-    return timed(lambda: Tokenizer.train(texts, VOCAB_SIZE, n_workers=n_workers))
+    Tokenizer.train(texts, VOCAB_SIZE, n_workers=n_workers)
 
 
-def train_theirs(path: str) -> dict[str, float]:
+def train_theirs(path: str) -> None:
     import tokenizers
 
     theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
@@ -41,7 +41,7 @@ def train_theirs(path: str) -> dict[str, float]:
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=VOCAB_SIZE, initial_alphabet=alphabet, show_progress=False, special_tokens=["<|endoftext|>"]
     )
-    return timed(lambda: theirs.train_from_iterator(blocks(path), trainer))
+    theirs.train_from_iterator(blocks(path), trainer)
 
 
 def blocks(path: str) -> Iterator[str]:
@@ -50,75 +50,77 @@ def blocks(path: str) -> Iterator[str]:
             yield block
 
 
-def timed(work: Callable[[], object]) -> dict[str, float]:
+def measured(work: Callable[[], object]) -> dict[str, float]:
+    """The seconds that some work takes, and the MB of this process and all its children at their worst."""
+    peak, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            peak[0] = max(peak[0], family_kb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {"seconds": round(seconds, 2), "MB": round(peaks[0]), "MB_of_a_helper": round(peaks[1])}
+    done.set()
+    watcher.join()
+    return {"seconds": round(seconds, 2), "MB": round(peak[0] / 1024)}
 
 
-def encode(path: str, pattern: str) -> dict[str, float]:
-    """Megabytes a second of each way, on the first 10 MB of the text."""
-    import tiktoken
-    import tokenizers
-
-    from groundup.text import PATTERNS, Tokenizer, bpe_encode
-    from groundup.text.vocabulary import Vocabulary, gpt2_vocabulary
-
-    text = Path(path).read_bytes()[:10_000_000].decode("utf-8", errors="ignore")
-    known = gpt2_vocabulary()
-    vocabulary = Vocabulary(known.tokens, known.merges, known.specials, pattern)
-    ours = Tokenizer(vocabulary)
-    theirs = tokenizers.Tokenizer.from_str(ours.to_json())
-    ranks = {token: i for i, token in enumerate(known.tokens) if i not in known.specials.values()}
-    tik = tiktoken.Encoding("gpt2", pat_str=PATTERNS[pattern], mergeable_ranks=ranks, special_tokens={})
-    # The readable encoder numbers merges from 256 in their order and tries each: it gets the first few.
-    small = Tokenizer.train(text[:200_000], 1024, pattern)
-    part = text[:READABLE_BYTES]
-
-    ways: dict[str, tuple[str, Callable[[], object]]] = {
-        "ours, cold": (text, lambda: ours.encode(text)),
-        "ours, warm": (text, lambda: ours.encode(text)),
-        "ours, warm again": (text, lambda: ours.encode(text)),
-        "tokenizers": (text, lambda: theirs.encode(text, add_special_tokens=False)),
-        "tiktoken": (text, lambda: tik.encode_ordinary(text)),
-        "readable, 1,024 ids": (part, lambda: bpe_encode(part, small.merges, PATTERNS[pattern])),
-    }
-    speeds: dict[str, float] = {}
-    for name, (what, work) in ways.items():
-        began = time.perf_counter()
-        work()
-        speeds[name] = round(len(what.encode("utf-8")) / 1e6 / (time.perf_counter() - began), 2)
-    sample = text[:100_000]
-    assert ours.encode(sample) == theirs.encode(sample, add_special_tokens=False).ids
-    return speeds
+def family_kb() -> int:
+    """The memory of this process and its children together. What several of them share counts once."""
+    own = Path(f"/proc/{os.getpid()}")
+    children = own.joinpath("task", own.name, "children").read_text().split()  # of the main thread, which starts them
+    total = 0
+    for folder in (own, *(Path("/proc") / child for child in children)):
+        try:
+            lines = folder.joinpath("smaps_rollup").read_text().splitlines()
+        except OSError:  # it has just ended
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total
 
 
-def in_a_process(*words: str, threads: int = 1) -> str:
+def in_a_process(*words: str, threads: int = 1) -> dict[str, float]:
     environment = os.environ | {"RAYON_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": str(threads > 1).lower()}
-    result = subprocess.run(
-        [sys.executable, __file__, *words], env=environment, capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()
+    command = [sys.executable, __file__, *words]
+    return json.loads(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
 
 
-def main(what: str, path: str, *rest: str) -> None:
-    if what == "train":
-        for n_workers in (0, 1, 2):
-            print(f"ours, {n_workers} helpers:", in_a_process("ours", path, str(n_workers)), flush=True)
-        for threads in (1, 2):
-            print(f"tokenizers, {threads} threads:", in_a_process("theirs", path, threads=threads), flush=True)
-    elif what == "encode":
-        for pattern in ("gpt2", "gpt4"):
-            print(pattern, in_a_process("encode-one", path, pattern), flush=True)
-    elif what == "ours":
-        print(json.dumps(train_ours(path, int(rest[0]))))
-    elif what == "theirs":
-        print(json.dumps(train_theirs(path)))
+def main() -> None:
+    """Measure all ways in turns, and print their medians."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)  # what one of the processes does
+    chosen = parser.parse_args()
+    if chosen.measure == "theirs":
+        print(json.dumps(measured(lambda: train_theirs(chosen.text))))
+    elif chosen.measure:
+        print(json.dumps(measured(lambda: train_ours(chosen.text, int(chosen.measure)))))
     else:
-        print(json.dumps(encode(path, rest[0])))
+        compare(chosen.text, chosen.runs)
+
+
+def compare(text: str, n_runs: int) -> None:
+    ways: dict[str, Callable[[], dict[str, float]]] = {
+        f"ours, {n} helpers": lambda n=n: in_a_process(text, "--measure", str(n)) for n in (0, 1, 2)
+    }
+    for threads in (1, 2):
+        ways[f"tokenizers, {threads} threads"] = lambda threads=threads: in_a_process(
+            text, "--measure", "theirs", threads=threads
+        )
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    for _ in range(n_runs):
+        for name, way in ways.items():
+            runs[name].append(way())
+    peer = statistics.median(run["seconds"] for run in runs["tokenizers, 1 threads"])
+    for name, found in runs.items():
+        seconds = statistics.median(run["seconds"] for run in found)
+        memory = max(run["MB"] for run in found)
+        print(f"{name:22} {seconds:7.2f} s  {peer / seconds:5.2f} × the peer on one thread  {memory:6.0f} MB at most")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +48,22 @@ class Outcome:
         assert self.out.count("\n") == 1, self.out
         return json.loads(self.out)
 
+    @property
+    def error(self) -> Any:
+        """The error of a command that was given --json."""
+        return self.json["error"]
+
 
 Run = Callable[..., Outcome]
+
+
+def process(*words: str | bytes, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own."""
+    command = [sys.executable, "-m", "groundup", *words]
+    return subprocess.run(
+        command, capture_output=True, timeout=60, env=os.environ | environment, encoding="utf-8", errors="replace"
+    )
+
 
 needs_dev_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is Linux's")
 

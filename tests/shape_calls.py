@@ -37,7 +37,7 @@ from groundup.generation import (
 )
 from groundup.generation.compare import log_probs_of
 from groundup.kernels import attention as fused
-from groundup.kernels import fused_attention, fused_head_loss, fused_mlp
+from groundup.kernels import fused_attention, fused_head_loss, fused_mlp, fused_rope
 from groundup.model import ModelConfig, ModelParts, Transformer, attention, position, transformer
 from groundup.model.block import Block, transformer_block
 from groundup.model.dropout import dropout
@@ -287,6 +287,7 @@ BACKPROP = [
 ]
 
 KERNELS = [
+    Call(lambda: fused_rope(tensor("BHTD"), POSITIONS), fused_rope),
     Call(lambda: fused_attention(*qkv("BGTD"), cache=past()), fused_attention),
     Call(lambda: fused_attention(*qkv("BGTD"), same_document=one_document()), fused_attention),
     Call(lambda: fused_attention(*qkv("BGTD"), window=7, cache=past()), fused_attention),

@@ -70,6 +70,7 @@ reads in this order never meets anything unexplained.
     kernels.gelu                GPT-2's bend
     kernels.linear              fused beside plain
     kernels.attention
+    kernels.position
     kernels.norm
     kernels.feedforward
     kernels.loss

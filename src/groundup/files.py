@@ -162,7 +162,7 @@ def require_space(folder: Path, n_bytes: int) -> None:
         raise StorageError(
             f"the disk is full: {n_bytes:,} bytes are needed, {free:,} are free",
             where=str(folder),
-            fix="free some space, or name another place with --run-dir",
+            fix="free some space, or name a folder on another disk",
             code="DISK_FULL",
         )
 
@@ -249,7 +249,7 @@ def storage_error(error: OSError, path: Path, needed: int = 0) -> StorageError:
         return StorageError(
             f"the disk is full: {wanted}{free:,} bytes are free",
             where=str(path),
-            fix="free some space, or name another place with --run-dir",
+            fix="free some space, or name a folder on another disk",
             code="DISK_FULL",
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

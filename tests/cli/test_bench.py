@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import TINY, Run
 
+from groundup.cli.bench import pages_of
 from groundup.cli.benchmark import benchmark, measure
 from groundup.text import packaged
 
@@ -50,9 +51,30 @@ def test_bench_tokenizer_writes_a_record(tmp_path: Path, groundup: Run) -> None:
     record = tomllib.loads(out.read_text())
     assert record["about"]["what"] == "tokenizer"
     assert len(record["runs"]["train"]) == 3
-    assert {"train_to_readable", "encode_to_tokenizers", "encode_to_tiktoken"} <= set(record["ratios"])
+    assert {"train_to_readable", "encode_to_tokenizers", "encode_bulk_to_tiktoken"} <= set(record["ratios"])
+    assert record["ratios"]["encode_warm_to_words_alone"] > 0
     assert {"python", "groundup", "torch"} <= set(record["versions"])
     assert record["machine"]["cores"] >= 1
+
+
+def test_bench_tokenizer_takes_a_known_vocabulary_and_another_pattern_and_does_without_peers(
+    tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    corpus = tmp_path / "story.txt"
+    corpus.write_text(packaged("the-verdict").train[:2000])
+    words = ["--tokenizer", "gpt2", "--pattern", "gpt4", "--vocab-size", 300]
+    answer = groundup("bench", "tokenizer", "--corpus", corpus, *words, "--json").json
+    assert (answer["about"]["tokenizer"], answer["about"]["pattern"]) == ("gpt2", "gpt4")
+    assert {"encode_warm_to_words_alone", "encode_bulk_to_one_thread"} <= set(answer["ratios"])
+    assert not any("tokenizers" in name or "tiktoken" in name for name in answer["ratios"])
+
+
+def test_pages_are_the_text_again() -> None:
+    text = packaged("the-verdict").train
+    pages = pages_of(text)
+    assert "".join(pages) == text
+    assert len(pages) > 3 and all(len(page) < 8_000 for page in pages)
 
 
 def test_bench_decode_compares_with_the_memory(groundup: Run) -> None:

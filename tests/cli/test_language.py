@@ -90,9 +90,11 @@ def test_the_labels_of_an_error_are_chinese_too(groundup: Run) -> None:
     assert [line.strip().partition("：")[0] for line in shown] == ["错误", "位置", "办法"]
 
 
-@pytest.mark.parametrize("name", ["tokenizer", "train", "generate", "eval", "export"])
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "prepare", "train", "generate", "eval", "export", "bench tokenizer", "tokenizer train"]
+)
 def test_chinese_help_stays_within_the_screen(name: str, groundup: Run) -> None:
-    for line in groundup(name, "--help", "--lang", "zh").out.splitlines():
+    for line in groundup(*name.split(), "--help", "--lang", "zh").out.splitlines():
         assert width(line) <= 92, line
 
 

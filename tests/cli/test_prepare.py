@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from command_line import TINY, Run
@@ -80,6 +82,40 @@ def test_what_is_not_there_is_a_wrong_request(corpus: Path, groundup: Run) -> No
         assert (shown.status, shown.json["error"]["code"]) == (2, "PATH")
     shown = groundup("prepare", corpus / "texts.jsonl", "--tokenizer", "nobody", "--out", corpus / "out", "--json")
     assert (shown.status, shown.json["error"]["code"]) == (2, "PATH")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is a text")
+@pytest.mark.parametrize(
+    ("name", "is_printed"), [(b"a 'b'", True), ("文件".encode(), True), (b"a\xff", False), (b"a\nb", False)]
+)
+def test_the_next_command_is_right_or_left_out(name: bytes, is_printed: bool, corpus: Path, groundup: Run) -> None:
+    out = corpus / os.fsdecode(name)
+    words = ["prepare", corpus / "texts.jsonl", "--tokenizer", corpus / "tokenizer", "--workers", 0, "--out", out]
+    shown = groundup(*words)
+    assert shown.status == 0, shown.err
+    commands = [line for line in shown.out.splitlines() if "groundup train" in line]
+    assert bool(commands) == is_printed
+    assert ("simpler name" in shown.out) != is_printed
+    for command in commands:
+        answer = groundup(*shlex.split(command)[1:], "--run-dir", corpus / "run", "--json", *TINY)
+        assert answer.status == 0, answer.out
+
+
+def test_a_shard_has_ten_thousand_tokens_or_more(corpus: Path, groundup: Run) -> None:
+    words = ["prepare", corpus / "texts.jsonl", "--tokenizer", corpus / "tokenizer", "--out", corpus / "out"]
+    shown = groundup(*words, "--shard-tokens", 9_999)
+    assert shown.status == 2 and "--shard-tokens" in shown.err and "10000" in shown.err
+    assert not (corpus / "out").exists()
+
+
+def test_a_full_disk_is_told_with_advice_for_this_command(
+    corpus: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.files.shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
+    words = ["--tokenizer", corpus / "tokenizer", "--out", corpus / "out", "--workers", 0, "--json"]
+    error = groundup("prepare", corpus / "texts.jsonl", *words).json["error"]
+    assert error["code"] == "DISK_FULL"
+    assert "--run-dir" not in error["fix"]
 
 
 def test_stdin_is_prepared_as_what_the_format_says(

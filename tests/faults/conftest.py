@@ -1,10 +1,13 @@
-"""The tiny run's files, and a fork server for each test file that asks for one."""
+"""The tiny run's files, a fork server for each test file that asks for one, and a command line that is looked at."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from command_line import Outcome, Run
 from faults.harness import ForkServer, Tiny
 
 
@@ -19,3 +22,30 @@ def server() -> Iterator[ForkServer]:
     """Children that start in milliseconds."""
     with ForkServer() as server:
         yield server
+
+
+@pytest.fixture
+def alarm(english: None) -> Iterator[None]:
+    """Ends a test that waits for a pipe."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)  # seconds: a request that is refused ends at once
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def groundup(groundup: Run) -> Run:
+    """Runs the command line in this process, and looks at the form of every answer."""
+
+    def run(*words: str | Path) -> Outcome:
+        shown = groundup(*words)
+        assert "[BUG]" not in shown.err and '"BUG"' not in shown.out, shown
+        assert "Traceback" not in shown.err
+        return shown
+
+    return run

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from command_line import Run
 from faults.harness import Heard, Tiny, checkpoint, copy_run, saved_steps, seeded, state_id
 
 from groundup.canonical_json import canonical_json, parse_sealed
@@ -305,3 +306,53 @@ def test_random_bytes_in_place_of_any_file_are_an_error_of_ours(
                 tiny.run(run, "checkpoint.keep=10", steps=6, resume=True)
             except GroundupError as error:
                 assert error.code != "BUG", victim
+
+
+def test_a_hundred_and_fifty_damaged_runs_get_an_answer_of_the_doctor_in_json(
+    tiny: Tiny, tmp_path: Path, groundup: Run
+) -> None:
+    """Each with one to four files damaged, cut, emptied, removed or replaced, or a folder in a file's place."""
+    tiny.run(tmp_path / "whole", steps=4)
+    for seed in range(150):
+        draw, run = random.Random(seed), tmp_path / "run"
+        shutil.copytree(tmp_path / "whole", run)
+        for _ in range(draw.randint(1, 4)):
+            spoil(draw.choice([path for path in sorted(run.rglob("*")) if os.path.lexists(path)]), draw)
+        shown = groundup("doctor", run, "--json")
+        if shown.status == 2:  # nothing is left that looks like a run
+            assert shown.json["error"]["code"] in ("PATH", "PATH_KIND"), seed
+        else:
+            assert shown.status == (1 if shown.json["sick"] else 0), seed
+            assert set(shown.json) == {"run", "sick", "findings"}, seed
+        assert "Traceback" not in shown.err, seed
+        shutil.rmtree(run)
+
+
+def spoil(path: Path, draw: random.Random) -> None:
+    """Damage one file in some way, or remove a folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        if draw.random() < 0.5:
+            path.write_bytes(draw.randbytes(50))
+        return
+    data = bytearray(path.read_bytes())
+    match draw.randrange(8):
+        case 0 if data:
+            data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        case 1:
+            data = data[: draw.randrange(len(data) + 1)]
+        case 2:
+            data = bytearray(draw.randbytes(draw.randrange(300)))
+        case 3:
+            data = data.replace(b"1", b"1" * 400, 1)
+        case 4:
+            data = data.replace(b":", b': -1.7e308, "x": ', draw.randint(1, 3))
+        case 5:
+            data += draw.choice([b"\0" * 100, b"\xff\xfe", b"{}\n", b"[" * 50_000])
+        case 6:
+            path.unlink()
+            draw.choice([path.mkdir, lambda: path.symlink_to(path), lambda: os.mkfifo(path), lambda: None])()
+            return
+        case _:
+            data = data.replace(b"true", b"null").replace(b"[", b"{", 1)
+    path.write_bytes(data)

@@ -6,11 +6,13 @@ import errno
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import TINY, Run
 from faults.harness import (
     ForkServer,
     Heard,
@@ -30,6 +32,7 @@ from limits import largest_file
 from groundup import files
 from groundup.errors import StorageError
 from groundup.report import SILENT
+from groundup.text import packaged
 from groundup.weights.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint
 from groundup.weights.manifest import HASHED, MANIFEST
 
@@ -214,6 +217,29 @@ def test_f3_a_folder_that_turns_read_only_is_like_a_full_one(
     assert (caught.value.code, caught.value.status) == ("READ_ONLY", 3)
     assert heard.steps == [3, 4, 5]
     assert saved_steps(run)[-1] == 2 and leftovers(run) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/sys takes no folder from anybody, root included")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tokenizer train TEXT --vocab-size 300 --out OUT",
+        "prepare TEXT --tokenizer gpt2 --out OUT",
+        "train first-gpt --run-dir OUT",
+        "export RUN --out OUT",
+        "bench tokenizer --corpus TEXT --vocab-size 300 --out OUT.toml",
+    ],
+)
+def test_f3_every_command_says_where_it_may_not_write(
+    command: str, tmp_path: Path, trained: Path, groundup: Run
+) -> None:
+    (tmp_path / "text.txt").write_text(packaged("the-verdict").train[:1000])
+    places = {"TEXT": str(tmp_path / "text.txt"), "RUN": str(trained), "OUT": "/sys/out", "OUT.toml": "/sys/out.toml"}
+    words = [places.get(word, word) for word in command.split()]
+    shown = groundup(*words, *(TINY if words[0] == "train" else []), "--json")
+    error = shown.json["error"]
+    assert (shown.status, error["code"]) == (3, "READ_ONLY")
+    assert error["where"].startswith("/sys/out")
 
 
 # --- a failing disk -----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 
 import pytest
@@ -43,6 +44,17 @@ def test_each_prompt_gets_what_it_gets_alone_also_past_the_context(make_model, k
     alone = [list(generate(model, *pair, max_tokens=14)) for pair in zip(PROMPTS, strategies, strict=True)]
     for slots in (1, 4, 8):
         assert together(model, PROMPTS, strategy, max_tokens=14, slots=slots) == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hundred_ragged_prompts_get_what_each_gets_alone(make_model, kind: str) -> None:
+    model, draw = make_model(fuse(ModelParts()), **KINDS[kind]), random.Random(kind)
+    prompts = [[draw.randrange(23) for _ in range(draw.randint(1, 12))] for _ in range(100)]
+    each = [Greedy() if n % 3 == 0 else Sample(temperature=0.8, top_p=0.95, seed=n) for n in range(100)]
+    alone = [list(generate(model, *pair, max_tokens=9, eos_id=3)) for pair in zip(prompts, each, strict=True)]
+    for slots in (3, 16, 128):
+        assert together(model, prompts, each, max_tokens=9, eos_id=3, slots=slots) == alone
 
 
 def test_who_ends_makes_room_for_the_next_prompt(make_model) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import random
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 import torch
 
+from groundup.cli.main import main
 from groundup.errors import ConfigError
 from groundup.insight import doctor, examine
 from groundup.insight.findings import AILMENTS
+from groundup.training.metrics import read_metrics
 from groundup.training.run_directory import RunDirectory
 from groundup.weights import checkpoint
 from groundup.weights.checkpoint import load_checkpoint, save_checkpoint
@@ -188,6 +191,16 @@ def test_a_loss_that_is_no_number_is_seen_in_the_log(run: Path) -> None:
     assert seen(run) == ["loss-nonfinite"]
 
 
+@pytest.mark.parametrize("loss", ["1.7e308", "-1.7e308", "1e999", str(10**400), "true"])
+def test_a_number_that_no_step_has_is_a_damaged_line_for_doctor_and_reader_alike(loss: str, run: Path) -> None:
+    path = run / "metrics.jsonl"
+    rows = [f'{{"step": {step}, "loss": {loss}, "grad_norm": 1.0, "seconds": 1.0}}\n' for step in range(5, 500)]
+    path.write_text(path.read_text() + "".join(rows))
+    (finding,) = examine(run).as_json()["findings"]
+    assert (finding["id"], finding["evidence"]) == ("metrics-damaged", "495 of 499 lines, the first of them line 5")
+    assert len(read_metrics(path)) == 4
+
+
 # Its checkpoints.
 
 
@@ -197,13 +210,33 @@ def test_every_damaged_checkpoint_is_named_and_stays_where_it_is(run: Path) -> N
     (finding,) = examine(run).as_json()["findings"]
     assert (finding["id"], finding["what"]) == ("checkpoint-damaged", f"{NEWEST} is damaged")
     assert "model.safetensors" in finding["evidence"] and "[CKPT_HASH]" in finding["evidence"]
+    assert finding["cure"] == (
+        f"step {int(OLDER[5:])} is whole: go on from there with: groundup train --run-dir {run} --resume; "
+        "it sets the damaged one aside"
+    )
     assert contents(run) == before
+
+
+def test_the_cure_of_a_damaged_newest_checkpoint_works(run: Path) -> None:
+    flip(run / "checkpoints" / NEWEST / "model.safetensors", 3000)
+    (finding,) = examine(run).as_json()["findings"]
+    command = finding["cure"].partition("with: ")[2].partition(";")[0]
+    assert main(shlex.split(command)[1:]) == 0
+    assert seen(run) == ["set-aside"]
+
+
+def test_a_damaged_older_checkpoint_costs_nothing(run: Path) -> None:
+    flip(run / "checkpoints" / OLDER / "model.safetensors", 3000)
+    (finding,) = examine(run).as_json()["findings"]
+    assert (finding["id"], finding["what"]) == ("checkpoint-damaged", f"{OLDER} is damaged")
+    assert finding["cure"].startswith(f"nothing is lost: step {int(NEWEST[5:])} is newer and whole")
 
 
 def test_when_no_checkpoint_is_left_that_is_said_too(run: Path) -> None:
     for name in (NEWEST, OLDER):
         (run / "checkpoints" / name / "state.json").unlink()
     assert seen(run) == ["checkpoint-damaged", "checkpoint-damaged", "no-checkpoint"]
+    assert "no other checkpoint of this run is whole" in examine(run).as_json()["findings"][0]["cure"]
 
 
 def test_a_saved_step_that_is_gone_is_noticed(run: Path) -> None:

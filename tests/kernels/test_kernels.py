@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from groundup.kernels import FUSED, fuse
+from groundup.errors import ShapeError
+from groundup.kernels import FUSED, fuse, linear
 from groundup.kernels.attention import append_in_place
-from groundup.kernels.linear import fused_linear, is_reading, linear_gelu
+from groundup.kernels.gelu import gelu
+from groundup.kernels.linear import fused_linear, is_for_onednn, linear_gelu
 from groundup.model import ModelConfig, ModelParts, Transformer
 from groundup.model.attention import append_to_cache
 from groundup.training import Parts
@@ -23,7 +25,9 @@ def drawn(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Ten
     return torch.randn(shape, generator=generator, dtype=dtype).requires_grad_()
 
 
-def assert_same(plain: Callable[..., object], fused: Callable[..., object], *inputs: object) -> None:
+def assert_same(
+    plain: Callable[..., object], fused: Callable[..., object], *inputs: object, rtol: float = 1e-9, atol: float = 1e-11
+) -> None:
     """Values and gradients by every tensor that has one."""
     leaves = [item for item in inputs if isinstance(item, Tensor) and item.requires_grad]
     results = []
@@ -37,7 +41,7 @@ def assert_same(plain: Callable[..., object], fused: Callable[..., object], *inp
     for one, other in zip(*results, strict=True):
         assert (one is None) == (other is None)
         if one is not None:
-            torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("window", [None, 1, 3, 100])
@@ -110,12 +114,55 @@ def test_attention_with_dropout_is_the_plain_one() -> None:
     assert one.equal(other)
 
 
+@pytest.mark.parametrize("n_tokens", [T, 300])
+@pytest.mark.parametrize("window", [None, 3])
+def test_attention_of_short_floats_is_that_of_float32_rounded(window: int | None, n_tokens: int) -> None:
+    q, k, v = (drawn(1, heads, n_tokens, D, seed=heads, dtype=torch.bfloat16) for heads in (H, G, 1))
+    k, v = k.expand(1, G, n_tokens, D), v.expand(1, G, n_tokens, D)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = FUSED["attention"](q, k, v, window)
+    assert got.dtype == torch.bfloat16
+    assert_near(got, Parts().attention(q.float(), k.float(), v.float(), window), q)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gelu_of_short_floats_is_that_of_float32_rounded(dtype: torch.dtype) -> None:
+    x = (3 * drawn(50, 40, dtype=torch.float32)).detach().to(dtype).requires_grad_()
+    got = gelu(x)
+    assert got.dtype == dtype
+    assert_near(got, Parts().gelu(x.float()), x)
+
+
+def assert_near(got: Tensor, expected: Tensor, x: Tensor) -> None:
+    """Values and the gradient by x, to the digits of a short float."""
+    gradients = [torch.autograd.grad(y.float().cos().sum(), x, retain_graph=True)[0] for y in (got, expected)]
+    torch.testing.assert_close(got.float(), expected, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(*gradients, rtol=0.05, atol=0.05)
+
+
 @pytest.mark.parametrize("kind", ["layer", "rms"])
 @pytest.mark.parametrize("has_branch", [False, True])
 def test_residual_norm(kind: str, has_branch: bool) -> None:
     x, weight, bias = drawn(B, T, C), drawn(C), drawn(C, seed=1) if kind == "layer" else None
     branch = drawn(B, T, C, seed=4) if has_branch else None
     assert_same(Parts().residual_norm, FUSED["residual_norm"], x, branch, weight, bias, 1e-5, kind)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("has_frequencies", [False, True])
+def test_rope(dtype: torch.dtype, has_frequencies: bool) -> None:
+    x, positions = drawn(B, T, H, D, dtype=dtype), torch.arange(3, T + 3)
+    frequencies = torch.tensor([1.0, 0.5, 0.01], dtype=torch.float64) if has_frequencies else None
+
+    def on_heads(rope: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x: rope(x.transpose(1, 2), positions, 500.0, frequencies)
+
+    assert_same(on_heads(Parts().rope), on_heads(FUSED["rope"]), x)
+
+
+def test_rope_of_an_odd_width_is_refused_as_in_the_plain_part() -> None:
+    with pytest.raises(ShapeError, match="heads are 5 wide"):
+        FUSED["rope"](drawn(1, 1, 2, 5), torch.arange(2))
 
 
 def test_rms_norm() -> None:
@@ -152,26 +199,90 @@ def test_head_loss_with_nothing_to_predict_is_zero_with_zero_gradient() -> None:
     assert loss.item() == 0 and not hidden.grad.any() and not weight.grad.any()
 
 
-@pytest.mark.parametrize("shape", [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)], ids=str)
+SHAPES = [(1, 1, C), (1, 5, C), (3, C), (1, 33, C), (2, 40, C)]
+
+
+@pytest.fixture
+def onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products by oneDNN, whoever has made this machine's processor."""
+    if not torch.backends.mkldnn.is_available():
+        pytest.skip("this torch has no oneDNN")
+    monkeypatch.setattr(linear, "mkl_holds_back", lambda: True)
+
+
+@pytest.mark.parametrize(
+    ("maker", "has_mkl", "expected"),
+    [("AuthenticAMD", True, True), ("GenuineIntel", True, False), ("", True, False), ("AuthenticAMD", False, False)],
+)
+def test_onednn_is_asked_where_mkl_keeps_its_best_to_its_own_maker(
+    monkeypatch: pytest.MonkeyPatch, maker: str, has_mkl: bool, expected: bool
+) -> None:
+    monkeypatch.setattr(linear, "processor_maker", lambda: maker)
+    monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: has_mkl)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
+    assert linear.mkl_holds_back.__wrapped__() == expected
+
+
+@pytest.mark.usefixtures("onednn")
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("has_bias", [False, True])
-def test_without_gradients_a_product_of_few_rows_is_the_same(shape: tuple[int, ...], has_bias: bool) -> None:
-    x, weight = drawn(*shape, dtype=torch.float32).detach(), drawn(F, C, dtype=torch.float32).detach()
-    bias = drawn(F, dtype=torch.float32).detach() if has_bias else None
-    up = Parts().linear(x, weight, bias)
+def test_onednn_gives_the_same_product_and_the_same_gradients(shape: tuple[int, ...], has_bias: bool) -> None:
+    x, weight = drawn(*shape, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
+    bias = drawn(F, dtype=torch.float32) if has_bias else None
+    assert is_for_onednn(x, weight)
+    assert_same(Parts().linear, fused_linear, x, weight, bias, rtol=1e-5, atol=1e-5)
+    assert_same(
+        lambda *inputs: Parts().gelu(Parts().linear(*inputs)), linear_gelu, x, weight, bias, rtol=1e-5, atol=1e-5
+    )
     with torch.no_grad():
-        torch.testing.assert_close(fused_linear(x, weight, bias), up)
-        torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(up))
+        torch.testing.assert_close(fused_linear(x, weight, bias), Parts().linear(x, weight, bias))
+        torch.testing.assert_close(linear_gelu(x, weight, bias), Parts().gelu(Parts().linear(x, weight, bias)))
 
 
-def test_the_product_without_gradients_is_taken_only_where_there_are_none() -> None:
+@pytest.mark.usefixtures("onednn")
+def test_onednn_takes_gradients_and_weights_that_do_not_lie_in_order() -> None:
+    x, weight = drawn(2, T, C, dtype=torch.float32), drawn(2 * F, C, dtype=torch.float32)
+
+    def stretched(linear: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda x, weight: linear(x.mT, weight[::2, :T]).mT.sum()
+
+    assert_same(stretched(Parts().linear), stretched(fused_linear), x, weight, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("onednn")
+def test_a_weight_that_is_not_trained_gets_no_gradient() -> None:
+    x, weight, bias = (drawn(*shape, dtype=torch.float32) for shape in ((T, C), (F, C), (F,)))
+    fused_linear(x, weight.detach(), bias.detach()).sum().backward()
+    torch.testing.assert_close(x.grad, weight.sum(0).expand(T, C))
+    fused_linear(x.detach(), weight, bias.detach()).sum().backward()
+    assert weight.grad is not None and bias.grad is None
+
+
+@pytest.mark.usefixtures("onednn")
+def test_onednn_is_left_alone_with_what_it_does_not_compute_better() -> None:
     x, weight = drawn(1, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
-    assert not is_reading(x, weight)
-    with torch.no_grad():
-        assert is_reading(x, weight) == torch.backends.mkldnn.is_available()
-        assert not is_reading(x.double(), weight.double())
-        assert not is_reading(x.expand(33, C), weight)
-        assert not is_reading(x.bfloat16(), weight.bfloat16())
-        assert not is_reading(x.to("meta"), weight.to("meta"))
+    assert not is_for_onednn(x.double(), weight.double())
+    assert not is_for_onednn(x[0], weight)
+    assert not is_for_onednn(x[:0], weight)
+    assert not is_for_onednn(x.bfloat16(), weight.bfloat16())
+    assert not is_for_onednn(x.to("meta"), weight.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not is_for_onednn(x, weight)
+        assert fused_linear(x, weight).dtype == torch.bfloat16
+
+
+@pytest.mark.usefixtures("onednn")
+def test_the_compiler_sees_one_graph_that_leaves_the_products_to_it() -> None:
+    x, weight = drawn(2, T, C, dtype=torch.float32), drawn(F, C, dtype=torch.float32)
+    calls: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        calls.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    compiled = torch.compile(fused_linear, backend=backend, fullgraph=True)
+    torch.testing.assert_close(compiled(x, weight), Parts().linear(x, weight), rtol=1e-5, atol=1e-5)
+    assert calls and not any("mkldnn" in call for call in calls)
 
 
 def test_linear_and_token_embedding() -> None:

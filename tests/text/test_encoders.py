@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundup.errors import TokenizerError
 from groundup.text import Tokenizer, packaged
-from groundup.text.encoders import dtype_of, encoders, packed, unpacked
-from groundup.text.workers import AHEAD
+from groundup.text import encoders as module
+from groundup.text.encoders import BULK, dtype_of, encoders, packed, unpacked
+from groundup.text.workers import AHEAD, Worker, WorkerLost
 
 TEXT = packaged("the-verdict").train
 TOKENIZER = Tokenizer.train(TEXT, 300)
@@ -47,3 +52,52 @@ def test_arrays_survive_the_way(kind: str, lists: list[list[int]]) -> None:
 
 def test_two_bytes_hold_65536_ids_and_no_more() -> None:
     assert (dtype_of(65_536), dtype_of(65_537)) == ("uint16", "uint32")
+
+
+@pytest.mark.parametrize("n_workers", [0, 2, None])
+def test_a_batch_has_the_ids_that_each_text_has_alone(n_workers: int | None) -> None:
+    texts = [text for work in WORKS for text in work] + ["", TEXT * 30, "<|endoftext|>"]
+    assert TOKENIZER.encode_batch(texts, n_workers=n_workers) == [TOKENIZER.encode(text) for text in texts]
+    assert TOKENIZER.encode_batch([], n_workers=n_workers) == []
+
+
+def test_much_text_goes_to_helpers_and_little_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def count(tokenizer: Tokenizer, n_workers: int) -> Any:
+        started.append(n_workers)
+        return encoders(tokenizer, 0)
+
+    monkeypatch.setattr(module, "encoders", count)
+    monkeypatch.setattr(module, "n_cores", lambda: 3)
+    TOKENIZER.encode_batch([TEXT])
+    assert started == []
+    TOKENIZER.encode_batch([TEXT] * (BULK // len(TEXT) + 1))
+    assert started == [3]
+
+
+@pytest.mark.parametrize("n_workers", [0, 1])
+def test_a_batch_with_half_a_surrogate_pair_is_refused_as_one_text_is(n_workers: int) -> None:
+    with pytest.raises(TokenizerError) as caught:
+        TOKENIZER.encode_batch(["fine", "a word \ud800 here"], n_workers=n_workers)
+    assert (caught.value.code, caught.value.status) == ("TOK_TEXT", 2)
+    assert str(caught.value) == error_of(lambda: TOKENIZER.encode("a word \ud800 here"))
+
+
+def error_of(work: Callable[[], object]) -> str:
+    """What it is refused with."""
+    with pytest.raises(TokenizerError) as caught:
+        work()
+    return str(caught.value)
+
+
+def test_r7_a_helper_that_is_killed_ends_the_batch_with_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(worker: Worker) -> bytes:
+        os.kill(worker.pid, signal.SIGKILL)
+        return receive(worker)
+
+    receive = Worker.receive
+    monkeypatch.setattr(Worker, "receive", killed)
+    with pytest.raises(WorkerLost) as caught:
+        TOKENIZER.encode_batch([TEXT] * 50, n_workers=2)
+    assert (caught.value.code, caught.value.status) == ("WORKER_LOST", 3)

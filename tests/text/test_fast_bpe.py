@@ -53,7 +53,7 @@ def test_a_rank_decides_before_a_position(merge: Callable[[list[int], Ranks], li
 
 def test_a_full_cache_starts_again_and_gives_the_same_ids():
     cache = PieceCache(range(256), ranks_of([(97, 98)]), max_pieces=2)
-    assert [cache[piece] for piece in ("ab", "b", "ab", "c", "ab")] == [[256], [98], [256], [99], [256]]
+    assert [cache[piece] for piece in ("ab", "b", "ab", "c", "ab")] == [(256,), (98,), (256,), (99,), (256,)]
     assert len(cache) <= 2
 
 

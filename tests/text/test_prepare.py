@@ -281,19 +281,6 @@ def test_a_job_whose_helper_is_killed_says_so_and_goes_on_to_the_same_bytes(name
     assert content(tmp_path / "out") == content(tmp_path / "whole")
 
 
-def test_a_vocabulary_above_two_bytes_gets_four(
-    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for target in ("encoders", "shard_writer", "prepare"):
-        monkeypatch.setattr(f"groundup.text.{target}.dtype_of", lambda vocab_size: "uint32", raising=True)
-    prepare(names[:1], TOKENIZER, tmp_path / "wide", options())
-    monkeypatch.undo()
-    prepare(names[:1], TOKENIZER, tmp_path / "narrow", options())
-    wide, narrow = (open_shards(tmp_path / name).ids("train") for name in ("wide", "narrow"))
-    assert wide.arrays[0].kind.itemsize == 2 * narrow.arrays[0].kind.itemsize == 4
-    assert wide.read(0, len(wide)).tolist() == narrow.read(0, len(narrow)).tolist()
-
-
 JOB = """
 import sys
 from pathlib import Path

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from groundup.errors import DataError
 from groundup.text import Tokenizer, packaged, shards
 from groundup.text.prepare import PrepareOptions, prepare
 from groundup.text.shards import IdReader, is_shard_folder, open_shards
+from groundup.text.vocabulary import Vocabulary, trained_vocabulary
 
 TEXTS = packaged("the-verdict").train.split("\n\n")
 TOKENIZER = Tokenizer.train(TEXTS, 300)
@@ -168,6 +172,7 @@ print(int(ids[5]))
 def test_more_shards_than_files_that_may_be_open_are_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "MAX_OPEN", 2)
     ids = open_shards(folder).ids("train")
+    gc.collect()  # what errors of other tests still hold may be closed at any moment
     n_open = len(os.listdir("/proc/self/fd"))
     assert ids.read(0, len(ids)).tolist() == [
         i for entry in open_shards(folder).entries("train") for i in np.fromfile(folder / entry["name"], "<u2").tolist()
@@ -221,6 +226,75 @@ def test_an_index_opens_nothing_outside_its_folder_and_no_newer_format(folder: P
         assert error_of(folder).code == "DATA_INDEX"
     (folder / "index.json").write_bytes(canonical_json(sealed(index | {"version": 99})))
     assert error_of(folder).code == "DATA_VERSION"
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("version", None), ("version", "1"), ("vocab_size", 0), ("vocab_size", 300.0), ("vocab_size", True),
+        ("vocab_size", 2**40), ("dtype", "uint32"), ("dtype", "float64"), ("dtype", "O"), ("dtype", None),
+        ("end_of_text", 300), ("end_of_text", -1), ("end_of_text", "x"), ("tokenizer_sha256", 7),
+        ("tokenizer_sha256", "A" * 64), ("splits", []), ("splits", {"train": []}), ("splits.val", {}),
+        ("splits.train.0", "train-000000.bin"), ("splits.train.0.documents", None),
+        ("splits.train.0.name", "train-000001.bin"), ("splits.train.0.name", "../train-000000.bin"),
+        ("splits.train.0.n_tokens", -1), ("splits.train.0.n_tokens", "1000"), ("splits.train.0.n_tokens", 1e3),
+        ("splits.train.1.n_tokens", 999), ("splits.train.0.bytes", 1999), ("splits.train.0.bytes", None),
+        ("splits.train.0.sha256", "no"), ("splits.train.0.n_text_bytes", -1),
+        ("splits.train.0.documents.name", 7), ("splits.train.0.documents.count", 1001),
+        ("splits.train.0.documents.bytes", 7), ("splits.train.0.documents.sha256", None),
+    ],
+)  # fmt: skip
+def test_a_field_that_cannot_be_right_is_named_though_the_index_is_sealed(
+    where: str, value: object, folder: Path
+) -> None:
+    index = parse_sealed((folder / "index.json").read_bytes())
+    assert index is not None
+    del index["self"]
+    *path, name = where.split(".")
+    table: Any = index
+    for key in path:
+        table = table[int(key) if key.isdigit() else key]
+    table[int(name) if name.isdigit() else name] = value
+    (folder / "index.json").write_bytes(canonical_json(sealed(index)))
+    error = error_of(folder)
+    shown = re.sub(r"\.([0-9])", r"[\1]", where)
+    assert (error.code, error.status) == ("DATA_INDEX", 3)
+    assert f"its {shown} is " in error.what and "and should be " in error.what
+    assert "another folder" in error.fix
+
+
+def test_an_index_that_is_missing_while_the_job_is_there_is_made_by_going_on(folder: Path) -> None:
+    (folder / "index.json").unlink()
+    assert "another folder" in error_of(folder).fix
+    (folder / "job.json").write_text("{}")
+    assert "goes on where it was stopped" in error_of(folder).fix
+
+
+@pytest.mark.parametrize(
+    ("n_ids", "kind", "n_bytes"), [(65_535, "uint16", 2), (65_536, "uint16", 2), (65_537, "uint32", 4)]
+)
+def test_the_largest_id_survives_in_shards_of_two_and_of_four_bytes(
+    n_ids: int, kind: str, n_bytes: int, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_text("a" * 100)
+    tokenizer = Tokenizer(vocabulary_of(n_ids))
+    assert (tokenizer.vocab_size, tokenizer.end_of_text) == (n_ids, n_ids - 1)
+    prepare([str(tmp_path / "text.txt")], tokenizer, tmp_path / "out", PrepareOptions(workers=1, val_fraction=0))
+    found = open_shards(tmp_path / "out")
+    assert found.index["dtype"] == kind
+    assert found.entries("train")[0]["bytes"] == 101 * n_bytes
+    assert [digest for _, digest in found.scan("train")] == [found.entries("train")[0]["sha256"]]
+    assert found.ids("train").read(0, 101).tolist() == [97] * 100 + [n_ids - 1]
+    assert tokenizer.encode_batch(["a<|endoftext|>"], n_workers=1) == [tokenizer.encode("a<|endoftext|>")]
+
+
+def vocabulary_of(n_ids: int) -> Vocabulary:
+    """So many ids: bytes, pairs of bytes as no text has them, the end of a text."""
+    pairs = [(left, right) for left in range(128, 256) for right in range(256)] + [
+        (left, right) for left in range(128) for right in range(128, 256)
+    ]
+    triples = [(256 + number, 255) for number in range(n_ids)]
+    return trained_vocabulary((pairs + triples)[: n_ids - 257], ["<|endoftext|>"], "gpt2")
 
 
 def patch(path: Path, place: int, i: int) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib.util
 import io
 import json
 import sys
+import tracemalloc
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -194,3 +198,46 @@ def test_a_line_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(sources, "BLOCK", 100)
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a" * 2000}))
     assert error_of(tmp_path / "a.jsonl").code == "DATA_JSON"
+
+
+def zst_bomb(n_bytes: int) -> bytes:
+    """A Zstandard frame that says "a" again and again: 131,072 times for each four bytes."""
+    n_blocks = n_bytes // 131_072
+    block = (131_072 << 3 | 0b010).to_bytes(3, "little") + b"a"  # the bits: size, kind "run of one byte", not the last
+    last = (131_072 << 3 | 0b011).to_bytes(3, "little") + b"a"
+    return bytes.fromhex("28b52ffd 00 58") + block * (n_blocks - 1) + last
+
+
+def test_the_recipe_of_the_bomb_is_right() -> None:
+    import zstandard
+
+    assert zstandard.ZstdDecompressor().decompressobj().decompress(zst_bomb(1 << 20)) == b"a" * (1 << 20)
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.txt.zst", "DATA_WORD"), ("a.jsonl.zst", "DATA_JSON")])
+def test_a_zst_bomb_is_refused_in_little_memory(name: str, code: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(zst_bomb(1 << 34))  # 512 KB for 16 GB
+    (source,) = find_sources([str(tmp_path / name)])
+    assert max(map(len, islice(sources.blocks_of(source, Reading()), 3))) <= 1 << 25
+    with memory_at_most(1 << 28):
+        assert error_of(tmp_path / name).code == code
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.txt.gz", "DATA_WORD"), ("a.jsonl.gz", "DATA_JSON")])
+def test_a_gz_bomb_is_refused_in_little_memory(name: str, code: str, tmp_path: Path) -> None:
+    with gzip.open(tmp_path / name, "wb", compresslevel=1) as file:
+        for _ in range(300):
+            file.write(b"a" * (1 << 20))
+    with memory_at_most(1 << 28):
+        assert error_of(tmp_path / name).code == code
+
+
+@contextlib.contextmanager
+def memory_at_most(n_bytes: int) -> Iterator[None]:
+    """See that the block needs no more than this."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < n_bytes
+    finally:
+        tracemalloc.stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from by_hand import assert_equal
+from command_line import Run
 
 from groundup.errors import ConfigError, DivergedError, ShapeError
 from groundup.report import Report
@@ -211,6 +212,39 @@ def test_an_own_gpt_backward_that_leaves_something_out_is_told_so(body: str, mes
     text += f"    loss, dp = b.gpt_backward(ids, targets, p, n_layers, n_heads)\n    {body}\n    return loss, dp\n"
     with pytest.raises(ShapeError, match=message):
         run(tmp_path / "run", NUMPY, "model.context_length=10", parts=own(tmp_path / "mine", text))
+
+
+HOSTILE = {
+    "None": ("return None", "PARTS"),
+    "a text": ("return 'x'", "PARTS"),
+    "an error": ("raise KeyError('mine')", "PARTS"),
+    "the end": ("raise SystemExit(0)", "PARTS"),
+    "another shape": ("return dx[..., None], dweight, dbias", "PARTS"),
+    "another shape of a gradient": ("return dx, dweight[:-1], dbias", "SHAPE"),
+    "a list": ("return dx.tolist(), dweight, dbias", "PARTS"),
+    "objects": ("return dx, dweight.astype(object), dbias", "PARTS"),
+    "imaginary numbers": ("return dx, dweight * 1j, dbias", "SHAPE"),
+    "nan": ("return dx * np.nan, dweight, dbias", "NUM_GRAD"),
+    "too large": ("return dx * 1e300, dweight, dbias", "NUM_GRAD"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_backward_part_ends_with_one_error_that_names_it(name: str, tmp_path: Path, groundup: Run) -> None:
+    body, code = HOSTILE[name]
+    text = RIGHT.replace("    return dx / deviation, (dy", "    dx, dweight, dbias = dx / deviation, (dy")
+    own(tmp_path / "mine", text + f"    {body}\n")
+    words = [word for setting in [*SMALL, NUMPY] for word in ("--set", setting)]
+    shown = groundup(
+        "train", "first-gpt", "--run-dir", tmp_path / "run", "--parts", tmp_path / "mine", "--json", *words
+    )
+    error = shown.json["error"]
+    assert error["code"] == code
+    assert shown.status == (3 if code == "NUM_GRAD" else 2)
+    assert "Traceback" not in shown.err
+    told = error["what"] + error["fix"]
+    assert "layer_norm_backward" in told or (code == "SHAPE" and "the gradient of" in told)
+    assert not list((tmp_path / "run" / "checkpoints").glob("step-*"))
 
 
 def test_an_own_part_may_give_float64_or_an_array_laid_out_otherwise(tmp_path: Path, by_torch: list[float]) -> None:

@@ -3,67 +3,33 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file, save_file
 from small import generator, random_ids, small_model
 from torch import Tensor
+from weights.foreign import (
+    LLAMA,
+    MODELS,
+    REFERENCE,
+    SHAPES,
+    assert_same_weights,
+    copy_of,
+    edit_config,
+    edit_tensors,
+    refused,
+)
 
 from groundup.errors import WeightsError
-from groundup.model import Transformer
 from groundup.model.transformer import init_gpt
 from groundup.text import Tokenizer
-from groundup.weights import convert_gpt2_weights, load, read_huggingface, save, write_huggingface
+from groundup.weights import convert_gpt2_weights, load, save, write_huggingface
 from groundup.weights.gpt2 import to_gpt2
 from groundup.weights.huggingface import tensor_shapes
 from groundup.weights.huggingface_config import family_of, resolved
-
-REFERENCE = Path(__file__).parents[1] / "data" / "reference"
-MODELS = ["gpt2", "llama", "llama-tied", "qwen3"]
-LLAMA: dict[str, Any] = {"position": "rope", "norm": "rms", "feed_forward": "swiglu", "bias": False, "n_kv_heads": 2}
-SHAPES: dict[str, dict[str, Any]] = {
-    "gpt2": {},
-    "gpt2, wide and untied": {"d_ff": 24, "tie_embeddings": False, "norm_eps": 1e-3},
-    "llama": LLAMA | {"tie_embeddings": False},
-    "llama, tied, narrow heads": LLAMA | {"d_head": 6, "rope_theta": 500.0, "d_ff": 10, "norm_eps": 1e-2},
-    "qwen3": LLAMA | {"qk_norm": True, "d_head": 8},
-    "qwen3, untied, one key head": LLAMA | {"qk_norm": True, "n_kv_heads": 1, "tie_embeddings": False},
-}
-
-
-def copy_of(name: str, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(REFERENCE / name, tmp_path / name))
-
-
-def edit_config(folder: Path, **changes: Any) -> None:
-    raw = json.loads((folder / "config.json").read_text()) | changes
-    raw = {key: value for key, value in raw.items() if value != "absent"}
-    (folder / "config.json").write_text(json.dumps(raw))
-
-
-def edit_tensors(folder: Path, change: Callable[[dict[str, Tensor]], object]) -> None:
-    tensors = load_file(folder / "model.safetensors")
-    change(tensors)
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")
-
-
-def refused(folder: Path) -> WeightsError:
-    with pytest.raises(WeightsError) as caught:
-        read_huggingface(folder)
-    return caught.value
-
-
-def assert_same_weights(one: Transformer, other: Transformer) -> None:
-    ours, theirs = one.state_dict(), other.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
 
 # Out and in
 
@@ -326,68 +292,6 @@ def test_a_tensor_with_and_without_the_prefix_is_refused(tmp_path: Path) -> None
     folder = copy_of("llama", tmp_path)
     edit_tensors(folder, lambda tensors: tensors.update({"norm.weight": torch.ones(48)}))
     assert refused(folder).code == "WEIGHTS_MATCH"
-
-
-# Several files
-
-
-def sharded(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
-    folder = copy_of("qwen3", tmp_path)
-    tensors = load_file(folder / "model.safetensors")
-    (folder / "model.safetensors").unlink()
-    placed = {}
-    for i, name in enumerate(sorted(tensors)):
-        placed[name] = f"model-0000{i % 3 + 1}-of-00003.safetensors"
-    for file in set(placed.values()):
-        save_file({name: tensors[name] for name in tensors if placed[name] == file}, folder / file)
-    index = {"metadata": {"total_size": 1}, "weight_map": placed}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    return folder, index
-
-
-def test_weights_in_several_files_are_read(tmp_path: Path) -> None:
-    folder, _ = sharded(tmp_path)
-    assert_same_weights(load(folder), load(REFERENCE / "qwen3"))
-
-
-def test_transformers_own_shards_are_read(tmp_path: Path) -> None:
-    theirs = transformers.AutoModelForCausalLM.from_pretrained(REFERENCE / "llama")
-    theirs.save_pretrained(tmp_path / "model", max_shard_size="100KB")
-    assert len(list((tmp_path / "model").glob("*.safetensors"))) > 1
-    assert_same_weights(load(tmp_path / "model"), load(REFERENCE / "llama"))
-
-
-@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/passwd", "a/b.safetensors", "x.bin", ".safetensors", 3, ""])
-def test_an_index_may_name_files_of_its_folder_alone(name: object, tmp_path: Path) -> None:
-    folder, index = sharded(tmp_path)
-    shutil.copy(next(folder.glob("*.safetensors")), tmp_path / "x.safetensors")
-    index["weight_map"]["model.norm.weight"] = name
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    error = refused(folder)
-    assert (error.code, error.status) == ("INDEX", 3)
-
-
-def test_a_crooked_index_is_refused(tmp_path: Path) -> None:
-    folder, index = sharded(tmp_path)
-    path = folder / "model.safetensors.index.json"
-    placed = index["weight_map"]
-    moved = placed | {"model.norm.weight": next(f for f in set(placed.values()) if f != placed["model.norm.weight"])}
-    twice = json.dumps(index).replace('"model.norm.weight"', '"model.embed_tokens.weight"')
-    missing = placed | {"model.norm.weight": "model-00009-of-00003.safetensors"}
-    less = {name: file for name, file in placed.items() if name != "model.norm.weight"}
-    crooked = [json.dumps({"weight_map": weight_map}) for weight_map in (moved, missing, less, {}, [], None)]
-    for text in (*crooked, twice, "{}", "{"):
-        path.write_text(text)
-        assert refused(folder).code == "INDEX", text[:100]
-
-
-def test_a_shard_that_is_missing_or_damaged_is_said(tmp_path: Path) -> None:
-    folder, _ = sharded(tmp_path)
-    shard = folder / "model-00002-of-00003.safetensors"
-    shard.write_bytes(shard.read_bytes()[:-1])
-    assert refused(folder).code == "ST_HEADER"
-    shard.unlink()
-    assert refused(folder).code == "INDEX"
 
 
 # The part

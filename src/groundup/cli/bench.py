@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from gettext import gettext as _
 from pathlib import Path
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..text import Tokenizer
 
 WARMUP_STEPS = 5  # the first steps set memory up
+PAGE = 4_000  # characters
 READABLE_BYTES = 30_000  # of the corpus: the readable tokenizer is not made for more
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,71 +165,128 @@ def weights_read_per_second(model: Transformer) -> float:
 
 @bench.command("tokenizer")
 @click.option("--corpus", type=Path, metavar="FILE", help="The text to work on; the packaged Shakespeare unless given.")
+@click.option("--tokenizer", "where", metavar="DIR", help="Encode with this one, or gpt2, and not with the one learnt.")
+@click.option(
+    "--pattern", type=click.Choice(["gpt2", "gpt4"]), help="Cut the text this way, whatever --tokenizer says."
+)
 @click.option(
     "--vocab-size", type=click.IntRange(min=300), default=1024, show_default=True, help="Of the vocabulary learnt."
 )
 @common_options
-def bench_tokenizer(corpus: Path | None, vocab_size: int, n_runs: int, out: Path | None, as_json: bool) -> int:
-    """Training and encoding against the readable tokenizer, tokenizers and tiktoken."""
-    from ..text import GPT2_PATTERN, Tokenizer, bpe_encode, packaged, read_text, train_bpe
+def bench_tokenizer(
+    *, corpus: Path | None, where: str | None, pattern: str | None, vocab_size: int,
+    n_runs: int, out: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Training and encoding against the readable tokenizer, tokenizers, tiktoken, and finding the words alone.
+
+    Training and "encode" begin with nothing in memory, "encode warm" has seen the text before. "bulk" is the text in
+    pages, on all cores.
+    """
+    import regex
+
+    from ..text import PATTERNS, Tokenizer, bpe_encode, packaged, read_text, train_bpe
 
     text = packaged("shakespeare").train if corpus is None else read_text(corpus)
-    short = text[:READABLE_BYTES]
-    made = Tokenizer.train(text, vocab_size)
-    merges = made.merges
+    short, pages = text[:READABLE_BYTES], pages_of(text)
+    known = Tokenizer.load(where) if where else None
+    pattern = pattern or (known.vocabulary.pattern if known else "gpt2")
+    made = Tokenizer.train(text, vocab_size, pattern)
+    vocabulary = replace((known or made).vocabulary, pattern=pattern)
+    warm, words = Tokenizer(vocabulary), PATTERNS[pattern]
+    warm.encode(text)
     ways: dict[str, Callable[[], float]] = {
-        "train": partial(speed, text, lambda: Tokenizer.train(text, vocab_size)),
-        "train_part": partial(speed, short, lambda: Tokenizer.train(short, vocab_size)),
-        "train_part_readable": partial(speed, short, lambda: train_bpe(short, vocab_size - 1, GPT2_PATTERN)),
-        "encode": partial(speed, text, lambda: Tokenizer(made.vocabulary).encode(text)),
+        "train": partial(speed, text, lambda: Tokenizer.train(text, vocab_size, pattern)),
+        "train_part": partial(speed, short, lambda: Tokenizer.train(short, vocab_size, pattern)),
+        "train_part_readable": partial(speed, short, lambda: train_bpe(short, vocab_size - 1, words)),
+        "encode": partial(speed, text, lambda: Tokenizer(vocabulary).encode(text)),
+        "encode_warm": partial(speed, text, lambda: warm.encode(text)),
+        "encode_bulk": partial(speed, text, lambda: Tokenizer(vocabulary).encode_batch(pages)),
         "encode_part": partial(speed, short, lambda: Tokenizer(made.vocabulary).encode(short)),
-        "encode_part_readable": partial(speed, short, lambda: bpe_encode(short, merges, GPT2_PATTERN)),
+        "encode_part_readable": partial(speed, short, lambda: bpe_encode(short, made.merges, words)),
+        # No encoder that matches a pattern is faster than the matching.
+        "words_alone": partial(speed, text, lambda: regex.findall(words, text)),
     }
-    ways |= peers(text, vocab_size, made)
-    about = {"what": "tokenizer", "corpus": corpus.name if corpus else "shakespeare", "vocab_size": vocab_size,
-             "bytes": len(text.encode("utf-8")), "unit": "bytes/s"}  # fmt: skip
+    ways |= peers(text, pages, vocab_size, warm)
+    about = {"what": "tokenizer", "corpus": corpus.name if corpus else "shakespeare", "tokenizer": where or "learnt",
+             "pattern": pattern, "vocab_size": vocab_size, "bytes": len(text.encode("utf-8")),
+             "unit": "bytes/s"}  # fmt: skip
     ratios = {
         "train_to_readable": ("train_part", "train_part_readable"),
         "train_to_tokenizers": ("train", "train_tokenizers"),
         "encode_to_readable": ("encode_part", "encode_part_readable"),
         "encode_to_tokenizers": ("encode", "encode_tokenizers"),
         "encode_to_tiktoken": ("encode", "encode_tiktoken"),
+        "encode_warm_to_tokenizers": ("encode_warm", "encode_tokenizers"),
+        "encode_warm_to_tiktoken": ("encode_warm", "encode_tiktoken"),
+        "encode_warm_to_words_alone": ("encode_warm", "words_alone"),
+        "encode_bulk_to_tokenizers": ("encode_bulk", "encode_bulk_tokenizers"),
+        "encode_bulk_to_tiktoken": ("encode_bulk", "encode_bulk_tiktoken"),
+        "encode_bulk_to_one_thread": ("encode_bulk", "encode"),
     }
     return show(benchmark(about, measure(ways, n_runs), ratios), _("bytes/s"), as_json, out)
 
 
+def pages_of(text: str) -> list[str]:
+    """The text in lines, as many together as make a page: documents as the web has them, which suit every encoder."""
+    pages, page, size = list[str](), list[str](), 0
+    for line in text.splitlines(keepends=True):
+        page.append(line)
+        size += len(line)
+        if size >= PAGE:
+            pages.append("".join(page))
+            page, size = [], 0
+    return [*pages, "".join(page)]
+
+
 def speed(text: str, work: Callable[[], object]) -> float:
     """Bytes of the text a second."""
+    n_bytes = len(text.encode("utf-8"))
     began = time.perf_counter()
     work()
-    return len(text.encode("utf-8")) / (time.perf_counter() - began)
+    return n_bytes / (time.perf_counter() - began)
 
 
-def peers(text: str, vocab_size: int, made: Tokenizer) -> dict[str, Callable[[], float]]:
-    """The same work done by `tokenizers` and `tiktoken`, where they are installed, each new every time."""
+def peers(text: str, pages: list[str], vocab_size: int, ours: Tokenizer) -> dict[str, Callable[[], float]]:
+    """The same work done by `tokenizers` and `tiktoken`, where they are installed: on one thread, and in bulk on all.
+
+    They get pages, since a long text takes them longer. `tokenizers` learns on all cores, as we do.
+    """
+    from ..text import PATTERNS
+    from ..text.workers import n_cores
+
+    pattern = PATTERNS[ours.vocabulary.pattern]
     ways: dict[str, Callable[[], float]] = {}
     if importlib.util.find_spec("tokenizers"):
         import tokenizers
 
-        saved = made.to_json()
-
         def train_theirs() -> None:
             theirs = tokenizers.Tokenizer(tokenizers.models.BPE())
-            theirs.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+            steps = [
+                tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated"),
+                tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+            theirs.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(steps)
             alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
             trainer = tokenizers.trainers.BpeTrainer(
                 vocab_size=vocab_size, initial_alphabet=alphabet, show_progress=False
             )
-            theirs.train_from_iterator([text], trainer)
+            theirs.train_from_iterator(pages, trainer)
+
+        theirs = tokenizers.Tokenizer.from_str(ours.to_json())
+
+        def encode_theirs(parallel: bool) -> None:
+            os.environ["TOKENIZERS_PARALLELISM"] = str(parallel).lower()  # it is asked for each time
+            theirs.encode_batch(pages, add_special_tokens=False)
 
         ways["train_tokenizers"] = partial(speed, text, train_theirs)
-        ways["encode_tokenizers"] = partial(speed, text, lambda: tokenizers.Tokenizer.from_str(saved).encode(text))
+        ways["encode_tokenizers"] = partial(speed, text, partial(encode_theirs, False))
+        ways["encode_bulk_tokenizers"] = partial(speed, text, partial(encode_theirs, True))
     if importlib.util.find_spec("tiktoken"):
         import tiktoken
 
-        from ..text import GPT2_PATTERN
-
-        ranks = {made.token_bytes(i): i for i in range(made.vocab_size) if i not in made.specials.values()}
-        theirs = tiktoken.Encoding("own", pat_str=GPT2_PATTERN, mergeable_ranks=ranks, special_tokens={})
-        ways["encode_tiktoken"] = partial(speed, text, lambda: theirs.encode_ordinary(text))
+        special_ids = set(ours.specials.values())
+        ranks = {ours.token_bytes(i): i for i in range(ours.vocab_size) if i not in special_ids}
+        tik = tiktoken.Encoding("own", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+        for name, n_threads in (("encode_tiktoken", 1), ("encode_bulk_tiktoken", n_cores())):
+            ways[name] = partial(speed, text, partial(tik.encode_ordinary_batch, pages, num_threads=n_threads))
     return ways

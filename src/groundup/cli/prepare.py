@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import click
 
-from ..errors import Interrupted
+from ..errors import Interrupted, quoted
 from ..report import Report, duration
 from .language import in_words
 from .terminal import is_terminal, say, say_json, table
@@ -29,7 +29,9 @@ FORMATS = ("auto", "text", "jsonl", "parquet")
 @click.argument("files", nargs=-1, required=True)
 @click.option("--tokenizer", "where", required=True, metavar="DIR", help="A tokenizer, or gpt2.")
 @click.option("--out", type=Path, required=True, metavar="DIR", help="The folder for the shards.")
-@click.option("--workers", type=int, default=None, metavar="N", help="Encoding processes; without it, one a core.")
+@click.option(
+    "--workers", type=int, default=None, metavar="N", help="Encoding processes; one for each core unless given."
+)
 @click.option(
     "--val-fraction", type=float, default=0.01, show_default=True, help="Of the documents, so many are held out."
 )
@@ -39,7 +41,10 @@ FORMATS = ("auto", "text", "jsonl", "parquet")
 @click.option(
     "--field", default="text", show_default=True, metavar="NAME", help="Where JSON and Parquet have the text."
 )
-@click.option("--shard-tokens", type=int, default=1 << 26, show_default=True, help="Tokens in a shard.")
+@click.option(
+    "--shard-tokens", type=click.IntRange(10_000, 1 << 31), default=1 << 26, show_default=True,
+    help="Tokens in a shard.",
+)  # fmt: skip
 @click.option(
     "--bad-bytes",
     type=click.Choice(["stop", "replace"]),
@@ -149,8 +154,11 @@ def say_result(answer: Mapping[str, Any]) -> None:
         counts = answer[split]
         rows.append([name, *(f"{counts[key]:,}" for key in ("documents", "tokens", "text_bytes", "shards"))])
     say(table(rows))
-    say(f"{_('written to')} {answer['out']}")
-    say(f"\n  {_('train on it')}\n    groundup train --set {shlex.quote(setting(answer['out']))}")
+    say(f"{_('written to')} {quoted(answer['out'], 1000)}")
+    if answer["out"].isprintable():
+        say(f"\n  {_('train on it')}\n    groundup train --set {shlex.quote(setting(answer['out']))}")
+    else:  # half a character, or a line end: a command that holds it cannot be read off a screen
+        say(f"\n  {_('give the folder a simpler name before you train on it')}")
 
 
 def setting(out: str) -> str:

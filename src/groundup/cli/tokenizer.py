@@ -43,7 +43,7 @@ def tokenizer() -> None:
     type=click.IntRange(0, 256),
     default=None,
     metavar="N",
-    help="Counting processes; without it, one a core.",
+    help="Counting processes; one for each core unless given.",
 )
 @click.option("--force", is_flag=True, help="Replace a tokenizer.json that is there already.")
 @click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")

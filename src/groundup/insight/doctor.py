@@ -96,7 +96,7 @@ class Visit:
         self.config: TrainConfig | None = None
         self.status: Json = {}
         self.whole: list[int] = []  # the steps of the checkpoints that pass their check, the newest first
-        self.damaged: list[str] = []
+        self.damaged: dict[str, str] = {}  # the names of those that do not, and why
         self.needed_bytes = SPARE_BYTES
 
     def find(self, ailment: str, /, **values: object) -> None:
@@ -190,7 +190,8 @@ class Visit:
             self._check(folder)
         if self.whole:
             self.sound.append(f"checkpoints ({', '.join(map(str, reversed(self.whole)))})")
-            self._look_at_numbers(next(folder for folder in folders if folder.name.endswith(f"{self.whole[0]:012d}")))
+            self._look_at_numbers(next(folder for folder in folders if step_of(folder.name) == self.whole[0]))
+        self._tell_damage()
         aside = names_in(self.run / "bad")
         if aside:
             self.find("set-aside", names=", ".join(aside))
@@ -206,10 +207,11 @@ class Visit:
             manifest = verify(folder)
         except CheckpointError as error:
             if os.path.lexists(folder):  # what was pruned while we looked is not damaged
-                newer = error.code == "CKPT_VERSION"
-                self.damaged += [] if newer else [folder.name]
-                name = "checkpoint-newer" if newer else "checkpoint-damaged"
-                self.find(name, name=folder.name, why=f"{error.what} [{error.code}]")
+                why = f"{error.what} [{error.code}]"
+                if error.code == "CKPT_VERSION":
+                    self.find("checkpoint-newer", name=folder.name, why=why)
+                else:
+                    self.damaged[folder.name] = why
             return
         except StorageError as error:
             self.find("checkpoint-unreadable", name=folder.name, why=error.what)
@@ -233,8 +235,7 @@ class Visit:
         except CheckpointError as error:  # its hashes are right, and yet it is none of ours
             if os.path.lexists(folder):
                 self.whole.pop(0)
-                self.damaged.append(folder.name)
-                self.find("checkpoint-damaged", name=folder.name, why=f"{error.what} [{error.code}]")
+                self.damaged[folder.name] = f"{error.what} [{error.code}]"
             return
         except StorageError as error:
             self.find("checkpoint-unreadable", name=folder.name, why=error.what)
@@ -244,6 +245,13 @@ class Visit:
             if n:
                 self.find("weights-nonfinite", name=folder.name, tensor=name, n=n, of=tensor.numel())
                 return
+
+    def _tell_damage(self) -> None:
+        """What to do about damaged checkpoints, which is known only when all of them have been looked at."""
+        newest = max(self.whole, default=-1)
+        for name, why in self.damaged.items():
+            kind = "/last" if newest < 0 else "/older" if step_of(name) < newest else ""
+            self.find(f"checkpoint-damaged{kind}", name=name, why=why, **self._ways())
 
     # --- how it ended ---
 
@@ -300,6 +308,11 @@ class Visit:
         free = shutil.disk_usage(self.run).free
         if free < self.needed_bytes:
             self.find("disk-full", free=f"{free:,}", needed=f"{self.needed_bytes:,}")
+
+
+def step_of(name: str) -> int:
+    """The step of a checkpoint, from the name of its folder."""
+    return int(name.removeprefix("step-"))
 
 
 def text_of(error: object, key: str) -> object:

@@ -9,8 +9,6 @@ Read next: `learning.py`, which looks at the curve.
 from __future__ import annotations
 
 import io
-import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from typing import Any, cast
 
 from .. import files
 from ..strict_json import parse_json
-from ..training.metrics import Row
+from ..training.metrics import Row, parse_row
 
 Json = dict[str, Any]
 
@@ -88,24 +86,12 @@ def read_log(path: Path) -> Log:
                 log.torn = True
                 break
             log.n_lines += 1
-            row = as_row(line)
+            row = parse_row(line)
             if row is None or (log.rows and row["step"] <= log.rows[-1]["step"]):
                 log.bad.append(log.n_lines)
             else:
                 log.rows.append(row)
     return log
-
-
-def as_row(line: bytes) -> Row | None:
-    """The numbers of one step, or None where the line does not hold them. A number may be infinite or not a number."""
-    try:
-        row = json.loads(line)
-        if not isinstance(row, dict) or not all(isinstance(value, int | float) for value in row.values()):
-            return None
-        found = {str(key): float(value) for key, value in row.items()}
-    except (ValueError, OverflowError, RecursionError):
-        return None
-    return found if math.isfinite(found.get("step", math.nan)) else None
 
 
 def names_in(folder: Path) -> list[str]:

@@ -33,7 +33,7 @@ class Ailment:
 
 @dataclass(frozen=True)
 class Finding:
-    """An ailment that was seen, with the values that show it."""
+    """An ailment that was seen, with the values that show it. What stands after a slash only chooses the cure."""
 
     id: str
     values: Mapping[str, object] = field(default_factory=dict[str, object])
@@ -49,12 +49,13 @@ class Finding:
         shown = {name: quoted(str(value), 1000) for name, value in self.values.items()}
         texts = {name: getattr(ailment, name) for name in ("what", "evidence", "cause", "cure")}
         return {
-            "id": self.id,
+            "id": self.id.partition("/")[0],
             "level": self.level,
             **{name: translate(text).format_map(shown) for name, text in texts.items()},
         }
 
 
+DAMAGED = "the disk, or a hand other than groundup's, changed it"
 NEW_RUN = "begin a new run in another folder"
 FROM_A_COPY = "put the file back from a copy; the weights can still be used with groundup generate"
 
@@ -115,7 +116,7 @@ AILMENTS: dict[str, Ailment] = {
         "fault",
         what="status.json cannot be read",
         evidence="{why}",
-        cause="the disk, or a hand other than groundup's, changed it",
+        cause=DAMAGED,
         cure="remove it: the next groundup train --resume writes it anew",
     ),
     "status-missing": Ailment(
@@ -129,7 +130,7 @@ AILMENTS: dict[str, Ailment] = {
         "fault",
         what="run.json is not as it was written",
         evidence="{why}",
-        cause="the disk, or a hand other than groundup's, changed it",
+        cause=DAMAGED,
         cure=FROM_A_COPY,
     ),
     "identity-missing": Ailment(
@@ -143,7 +144,7 @@ AILMENTS: dict[str, Ailment] = {
         "fault",
         what="config.toml cannot be used",
         evidence="{why}",
-        cause="the disk, or a hand other than groundup's, changed it",
+        cause=DAMAGED,
         cure="put the file back from a copy: without it nobody knows the shape of the model",
     ),
     "config-changed": Ailment(
@@ -171,7 +172,7 @@ AILMENTS: dict[str, Ailment] = {
         "note",
         what="metrics.jsonl has lines that cannot be read",
         evidence="{n} of {lines} lines, the first of them line {line}",
-        cause="the disk, or a hand other than groundup's, changed it",
+        cause=DAMAGED,
         cure="remove those lines; the weights do not depend on them",
     ),
     "metrics-unreadable": Ailment(
@@ -200,8 +201,22 @@ AILMENTS: dict[str, Ailment] = {
         "fault",
         what="{name} is damaged",
         evidence="{why}",
-        cause="the disk, or a hand other than groundup's, changed it",
-        cure="nothing needs to be done while an older one is whole: --resume sets this one aside and takes that",
+        cause=DAMAGED,
+        cure="step {newest} is whole: go on from there with: {resume}; it sets the damaged one aside",
+    ),
+    "checkpoint-damaged/older": Ailment(
+        "fault",
+        what="{name} is damaged",
+        evidence="{why}",
+        cause=DAMAGED,
+        cure="nothing is lost: step {newest} is newer and whole; remove the damaged one, and have an eye on the disk",
+    ),
+    "checkpoint-damaged/last": Ailment(
+        "fault",
+        what="{name} is damaged",
+        evidence="{why}",
+        cause=DAMAGED,
+        cure="bring it back from a copy: no other checkpoint of this run is whole",
     ),
     "checkpoint-unreadable": Ailment(
         "fault",

@@ -5,7 +5,7 @@ line reads again. A fused function does the same arithmetic in one pass. It repl
 every part that the joint covers is the library's own; with an own softmax in play, attention stays the plain one, so
 that the own softmax is what runs. Tests hold the two equal, in values and in gradients.
 
-Read in this order: `gelu`, `linear`, `attention`, `norm`, `feedforward`, `loss`.
+Read in this order: `gelu`, `linear`, `attention`, `position`, `norm`, `feedforward`, `loss`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .feedforward import fused_mlp
 from .linear import fused_linear
 from .loss import fused_head_loss
 from .norm import fused_residual_norm, fused_rms_norm
+from .position import fused_rope
 
 __all__ = [
     "FUSED",
@@ -30,6 +31,7 @@ __all__ = [
     "fused_mlp",
     "fused_residual_norm",
     "fused_rms_norm",
+    "fused_rope",
 ]
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -37,6 +39,7 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 FUSED = {
     "linear": fused_linear,  # a product and a bias in one pass
     "token_embedding": functional.embedding,  # adds up the gradients of a row's uses without sorting them
+    "rope": fused_rope,
     "rms_norm": fused_rms_norm,
     "attention": fused_attention,
     "residual_norm": fused_residual_norm,

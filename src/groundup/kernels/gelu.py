@@ -13,7 +13,7 @@ Read next: `linear.py`.
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -27,24 +27,30 @@ class Gelu(torch.autograd.Function):
     """GELU in GPT-2's tanh form, with its gradient by hand."""
 
     @staticmethod
-    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
-        """x: any shape, returns it."""
-        gate = torch.addcmul(x.new_tensor(SLOPE), x, x, value=BEND).mul_(x).sigmoid_()
-        y = x * gate
-        ctx.save_for_backward(x, gate, y)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """x: any shape, returns it. Short floats would round at every pass, so they are computed in float32."""
+        wide = at_least_float32(x)
+        gate = torch.addcmul(wide.new_tensor(SLOPE), wide, wide, value=BEND).mul_(wide).sigmoid_()
+        y = (wide * gate).to(x.dtype)
+        ctx.save_for_backward(x, gate.to(x.dtype), y)
         return y
 
     @staticmethod
-    def backward(ctx: torch.autograd.function.FunctionCtx, *grads: Tensor) -> Tensor:
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
         """The gradient by x."""
-        x, gate, y = cast("tuple[Tensor, Tensor, Tensor]", ctx.saved_tensors)  # pyright: ignore[reportAttributeAccessIssue]
+        x, gate, y = (at_least_float32(kept) for kept in ctx.saved_tensors)
         slope = torch.addcmul(y, y, gate, value=-1)  # x s (1 - s)
         slope.mul_(torch.addcmul(x.new_tensor(SLOPE), x, x, value=3 * BEND))  # … (2z)'
-        return slope.add_(gate).mul_(grads[0])
+        return slope.add_(gate).mul_(grads[0]).to(grads[0].dtype)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """The tensor itself, or a short float widened."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def gelu(x: Tensor) -> Tensor:
     """As model.feedforward.gelu. x: any shape, returns it."""
-    if x.device.type != "cpu" or x.dtype in (torch.float16, torch.bfloat16):  # short floats would round at every pass
+    if x.device.type != "cpu":
         return functional.gelu(x, approximate="tanh")
     return cast("Tensor", Gelu.apply(x))

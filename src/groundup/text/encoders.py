@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from .tokenizer import Tokenizer
 from .tokenizer_json import Reader
-from .workers import Answer, Work, helpers, in_order, serve
+from .workers import Answer, Work, helpers, in_order, n_cores, serve
 
 Ids = NDArray[Any]
-Encode = Callable[[Sequence[str]], list[Ids]]
+
+BATCH = 1 << 18  # characters that go to a helper at once
+BULK = 1 << 24  # characters that are worth the start of helpers, which takes as long as encoding some megabytes
 
 
 def dtype_of(vocab_size: int) -> str:
@@ -30,6 +32,29 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[Ids]:
     """The ids of each text."""
     kind = dtype_of(tokenizer.vocab_size)
     return [np.array(tokenizer.encode(text), dtype=kind) for text in texts]
+
+
+def encode_batch(tokenizer: Tokenizer, texts: Sequence[str], n_workers: int | None = None) -> list[list[int]]:
+    """The ids of each text as lists. n_workers: helper processes; None: one for each core, where that pays."""
+    if n_workers is None:
+        n_workers = n_cores() if n_cores() > 1 and sum(map(len, texts)) >= BULK else 0
+    if n_workers == 0:
+        return [tokenizer.encode(text) for text in texts]
+    with encoders(tokenizer, n_workers) as encode:
+        return [array.tolist() for _, ids in encode(batches_of(texts), list) for array in ids]
+
+
+def batches_of(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts, as many together as are worth a question."""
+    batch, size = list[str](), 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 100  # a thousand empty texts are some work too
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 @contextlib.contextmanager
@@ -51,7 +76,11 @@ def encoders(tokenizer: Tokenizer, n_workers: int) -> Generator[Callable[..., An
         def encode_all(works: Iterable[Work], texts_of: Callable[[Work], Sequence[str]]) -> Iterator[Any]:
             def encode(work: Work) -> list[Ids]:
                 texts = list(texts_of(work))
-                return unpacked(ask(json.dumps(texts, ensure_ascii=False).encode()), len(texts), kind)
+                try:
+                    question = json.dumps(texts, ensure_ascii=False).encode()
+                except UnicodeEncodeError:
+                    return encode_texts(tokenizer, texts)  # which tells what is wrong, and where
+                return unpacked(ask(question), len(texts), kind)
 
             return in_order(works, encode, n_workers)
 

@@ -26,7 +26,8 @@ from .patterns import splitter
 from .pieces import cut
 from .workers import Answer, helpers, in_order, n_cores, serve
 
-BATCH = 1 << 22  # characters that a process counts before it answers: few to hold, and many for one answer
+BATCH = 1 << 20  # characters that a process counts before it answers: few to hold, and many for one answer
+FEW_BATCHES = 4  # are counted before helpers would have started
 MAX_PIECES = 2_000_000  # distinct ones, about 300 MB
 
 
@@ -65,9 +66,8 @@ def count_pieces(
     found = PieceCounts()
     n_workers = n_cores() if n_workers is None else n_workers
     batches = batches_of(texts)
-    # A helper takes a moment to start, so a text that fills one batch is counted here.
-    first = list(islice(batches, 2))
-    n_workers = n_workers if len(first) == 2 else 0
+    first = list(islice(batches, FEW_BATCHES + 1))
+    n_workers = n_workers if len(first) > FEW_BATCHES else 0
     with counters(pattern, n_workers) as count_all:
         for n_bytes, counts in count_all(chain(first, batches)):
             found.counts.update(counts)

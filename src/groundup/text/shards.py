@@ -10,6 +10,9 @@ All shards of a split but the last have the same number of tokens, so finding a 
 as it reads a tensor of ids: `len(ids)`, `ids[start:stop]`. Nothing but the ids that are asked for is in memory. There
 is no memory map: a file that is cut while it is mapped ends the whole process (SIGBUS), and here it is an error.
 
+A run reads every shard once when it begins, and compares its hash. What is written over a shard afterwards, byte for
+byte as many, is not noticed: while a run is at work its shards are left alone.
+
 Read next: `shard_writer.py` and `prepare.py`, which make them.
 """
 
@@ -18,13 +21,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +36,7 @@ from numpy.typing import NDArray
 from .. import files
 from ..canonical_json import Json, parse_sealed
 from ..errors import DataError, quoted
+from .encoders import dtype_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -250,19 +255,75 @@ def read_index(folder: Path) -> Json:
     index = parse_sealed(data)
     if index is None or index.get("format") != FORMAT:
         raise bad_index(path, "it is damaged: its own hash does not fit" if index is None else "it is of another kind")
-    if index["version"] != VERSION:
+    version = index.get("version")
+    if is_count(version) and version > VERSION:
         raise DataError(
-            f"these shards were written by a newer groundup: format {index['version']}, this one reads {VERSION}",
+            f"these shards were written by a newer groundup: format {version}, this one reads {VERSION}",
             where=quoted(str(path)),
             fix="update groundup",
             code="DATA_VERSION",
         )
-    for split in SPLITS:
-        for entry in index["splits"][split]:
-            for name in (entry["name"], entry["documents"]["name"]):
-                if Path(name).name != name or "\\" in name:
-                    raise bad_index(path, f"it names {quoted(name, 80)}, which is no file of this folder")
+    for name, value, is_right, wanted in fields_of(index):
+        if not is_right:
+            raise bad_index(path, f"its {name} is {quoted(repr(value), 80)}, and should be {wanted}")
     return index
+
+
+Field = tuple[str, object, bool, str]  # its name, what it is, whether that can be, and what it should be
+
+
+def fields_of(index: Any) -> Iterator[Field]:
+    """Every field of an index, checked one by one: each is only asked for when those before it are right."""
+    of = index.get
+    n_ids, kind, end, splits = of("vocab_size"), of("dtype"), of("end_of_text"), of("splits")
+    yield "version", of("version"), of("version") == VERSION, str(VERSION)
+    yield "vocab_size", n_ids, is_count(n_ids, 1) and n_ids <= 1 << 32, "a whole number from 1 up"
+    wanted = dtype_of(n_ids)
+    yield "dtype", kind, kind == wanted, f"{wanted} for {n_ids:,} ids"
+    yield "end_of_text", end, end is None or (is_count(end) and end < n_ids), f"null, or from 0 to {n_ids - 1}"
+    yield is_hash("tokenizer_sha256", index)
+    yield "splits", splits, isinstance(splits, dict) and set(splits) == set(SPLITS), "a table of train and val"
+    for split in SPLITS:
+        entries = splits[split]
+        yield f"splits.{split}", entries, isinstance(entries, list), "a list"
+        for number, entry in enumerate(entries):
+            where, stem = f"splits.{split}[{number}]", f"{split}-{number:06d}"
+            yield where, entry, isinstance(entry, dict), "a table"
+            yield f"{where}.documents", entry.get("documents"), isinstance(entry.get("documents"), dict), "a table"
+            full = entries[0]["n_tokens"] if number else None
+            yield from fields_of_entry(where, stem, entry, np.dtype(wanted).itemsize, full, number == len(entries) - 1)
+
+
+def fields_of_entry(
+    where: str, stem: str, entry: Any, itemsize: int, full: int | None, is_last: bool
+) -> Iterator[Field]:
+    """What an index says of one shard. full: the tokens of the first of its split, None for that one itself."""
+    of = entry.get
+    n_tokens, documents = of("n_tokens"), of("documents")
+    yield f"{where}.name", of("name"), of("name") == f"{stem}.bin", f"{stem}.bin"
+    yield f"{where}.n_tokens", n_tokens, is_count(n_tokens, 1), "a whole number above 0"
+    fits = full is None or n_tokens == full or (is_last and n_tokens < full)
+    yield f"{where}.n_tokens", n_tokens, fits, f"{full}, as in the shards before it"
+    n_bytes = n_tokens * itemsize
+    yield f"{where}.bytes", of("bytes"), of("bytes") == n_bytes, f"{n_bytes} for {n_tokens} tokens"
+    yield f"{where}.n_text_bytes", of("n_text_bytes"), is_count(of("n_text_bytes")), "a whole number"
+    yield is_hash(f"{where}.sha256", entry)
+    name, count, size = (documents.get(key) for key in ("name", "count", "bytes"))
+    yield f"{where}.documents.name", name, name == f"{stem}.documents", f"{stem}.documents"
+    yield f"{where}.documents.count", count, is_count(count) and count <= n_tokens, f"from 0 to {n_tokens}"
+    yield f"{where}.documents.bytes", size, size == 8 * count, f"{8 * count} for {count} documents"
+    yield is_hash(f"{where}.documents.sha256", documents)
+
+
+def is_count(value: object, least: int = 0) -> TypeGuard[int]:
+    """Whether this is a whole number and not too small; true and false are none."""
+    return type(value) is int and value >= least
+
+
+def is_hash(name: str, table: Json) -> Field:
+    """The field of a sha256, whose last word is its key."""
+    value = table.get(name.rpartition(".")[2])
+    return name, value, isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None, "64 hex digits"
 
 
 def require_size(path: Path, n_bytes: int) -> None:
@@ -282,7 +343,9 @@ def bad_index(path: Path, problem: str) -> DataError:
     return DataError(
         f"the index of these shards cannot be used: {problem}",
         where=quoted(str(path)),
-        fix="run groundup prepare again; it goes on where it was stopped",
+        fix="run groundup prepare again; it goes on where it was stopped"
+        if (path.parent / JOB).exists()
+        else "bring the file back from a copy, or prepare the texts again into another folder",
         code="DATA_INDEX",
     )
 

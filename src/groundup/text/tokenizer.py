@@ -137,6 +137,16 @@ class Tokenizer:
                     ids.extend(self._words.encode(part))
         return ids
 
+    def encode_batch(self, texts: Sequence[str], *, n_workers: int | None = None) -> list[list[int]]:
+        """The ids of each text, as `encode` gives them: much text on all cores.
+
+        n_workers: helper processes that encode; None: one for each core, where there is text enough. Raises
+        TokenizerError as `encode`, and WorkerLost WORKER_LOST when a helper is gone.
+        """
+        from .encoders import encode_batch
+
+        return encode_batch(self, texts, n_workers)
+
     def decode(self, ids: Iterable[int]) -> str:
         """Turn ids into text; bytes that are not UTF-8 become U+FFFD. Raises TokenizerError for an unknown id."""
         return b"".join(map(self.token_bytes, ids)).decode("utf-8", errors="replace")

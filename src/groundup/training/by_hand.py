@@ -39,15 +39,16 @@ def mean_loss_by_hand(
 
 def as_gradient(name: str, gradient: Any, param: Tensor) -> Tensor:
     """One gradient as torch wants it. Raises ShapeError where somebody's own part gave none, or one that cannot be."""
-    found = None if gradient is None else np.asarray(gradient).shape
-    if found != tuple(param.shape):
+    array = None if gradient is None else np.array(gradient, order="C")
+    if array is None or array.shape != tuple(param.shape) or array.dtype.kind == "c":
+        found = "missing" if array is None else f"{array.shape}{' of complex numbers' * (array.dtype.kind == 'c')}"
         raise ShapeError(
-            f"the gradient of {name} is {'missing' if found is None else found}, not {tuple(param.shape)}",
+            f"the gradient of {name} is {found}, not {tuple(param.shape)}",
             where="gpt_backward",
             fix="run your backward parts through groundup.backprop.check_gradients",
         )
     # A copy: clipping works in place, and somebody's own part may hand out one array twice, or a view of its input.
-    return torch.from_numpy(np.array(gradient, order="C")).to(param.dtype)
+    return torch.from_numpy(array).to(param.dtype)
 
 
 class GivenSlope(torch.autograd.Function):

@@ -57,25 +57,27 @@ class FlatOptimizer(OptimizerState):
     """An optimizer state whose tensors, and the model's parameters with them, are views of flat buffers."""
 
     def __init__(self, plain: OptimizerState) -> None:
-        super().__init__(plain.params, plain.rules, betas=plain.betas, muon_momentum=plain.muon_momentum)
+        """Take an optimizer state over, tensor by tensor: a large model has no room for its moments twice."""
+        self.params, self.rules, self.step = plain.params, plain.rules, plain.step
+        self.betas, self.muon_momentum = plain.betas, plain.muon_momentum
+        self.m, self.v, self.momentum = plain.m, plain.v, plain.momentum
         groups: dict[tuple[object, ...], list[str]] = {}
         for name, param in self.params.items():
             rule = self.rules[name]
             shape = param.shape if rule.method == "muon" else None
             groups.setdefault((rule, shape, param.dtype, param.device), []).append(name)
         self.segments = [self._segment(names) for names in groups.values()]
-        self.load(plain.tensors(), plain.step)
 
     def _segment(self, names: list[str]) -> Segment:
         rule, params = self.rules[names[0]], [self.params[name] for name in names]
-        flat = torch.cat([param.detach().reshape(-1) for param in params])  # (N,)
+        flat = _end_to_end(params)  # (N,)
         for param, view in zip(params, _views(flat, params), strict=True):
             param.data = view
         moments: list[Tensor] = []
         for by_name in (self.momentum,) if rule.method == "muon" else (self.m, self.v):
-            moments.append(torch.zeros_like(flat))
+            moments.append(_end_to_end([by_name[name] for name in names]))
             by_name.update(zip(names, _views(moments[-1], params), strict=True))
-        grad = torch.zeros_like(flat)
+        grad = torch.zeros_like(flat)  # (N,)
         return Segment(rule, params, flat, grad, _views(grad, params), moments)
 
     def gradients(self) -> list[Tensor | None]:
@@ -85,6 +87,11 @@ class FlatOptimizer(OptimizerState):
         for segment in self.segments:
             segment.gather()
         return [segment.grad for segment in self.segments]
+
+
+def _end_to_end(tensors: list[Tensor]) -> Tensor:
+    """The numbers of all tensors in one flat buffer."""
+    return torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
 def _views(flat: Tensor, like: list[Tensor]) -> list[Tensor]:

@@ -156,10 +156,13 @@ class Loop:
         name = f"debug/nonfinite-{self.state.step + 1:012d}.json"
         facts = {"step": self.state.step + 1, "error": error.as_json(), **dataclasses.asdict(found)}
         self.run_directory.keep(name, json.dumps(facts, indent=1) + "\n")
+        own = ", ".join(sorted(self.state.parts.own))
         return DivergedError(
             f"{error.what}: {found.sentence()}",
             where=f"{error.where}, {found.where()}; see {self.run_directory.path / name}",
-            fix=error.fix,
+            fix=f"look at your own parts first ({own}): leave them out one by one; or {error.fix}"
+            if own
+            else error.fix,
             code=error.code,
         )
 

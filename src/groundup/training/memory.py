@@ -6,9 +6,11 @@ begins, and all gone when it ends; the second grow from nothing to one number fo
 of the two ends.
 
     always      weights + gradients + moments
-    beginning   activations + two more sets of logits, for the loss and its gradient
+    beginning   activations + the logits three times, or twice and the gradient of the output layer's weight
     end         new gradients, and the embedding's once more where the output layer shares it
 
+The tensors are counted exactly; what the process takes is more. A layer also makes tensors that it frees at once, and
+the C library seldom finds the hole that one leaves fit for the next: a quarter of the activations is added for that.
 `benchmarks/training_memory.py` holds the arithmetic against what a step really takes.
 
 Read next: `state.py`.
@@ -24,6 +26,7 @@ from ..weights.memory import available_bytes
 from .config import TrainConfig
 
 BYTES = 4  # of a float32, which parameters are kept in whatever the precision
+HOLES = 1.25  # what layers take of the process's memory, over what their tensors hold
 
 
 def lasting_bytes(config: TrainConfig) -> int:
@@ -47,10 +50,13 @@ def peak_bytes(config: TrainConfig, n_cores: int = 1) -> int:
     n_parameters = parameter_count(model)
     size = training.micro_batch_size or training.batch_size
     n_tokens = size * model.context_length
-    beginning = n_tokens * (activations_per_token(model) + 2 * model.vocab_size)
+    n_logits, n_head = n_tokens * model.vocab_size, model.vocab_size * model.d_model
+    # The loss keeps one set of logits and makes two for its gradient; then the last, and a copy of it turned for the
+    # product, make the weight's (`kernels/linear.py`). Sets this large are mapped one by one, and leave no holes.
+    beginning = math.ceil(HOLES * (n_tokens * activations_per_token(model) - n_logits))
+    beginning += max(3 * n_logits, 2 * n_logits + n_head)
 
-    shared = model.vocab_size * model.d_model if model.tie_embeddings else 0
-    end = n_cores * (n_parameters + shared)
+    end = n_cores * (n_parameters + (n_head if model.tie_embeddings else 0))
     if n_cores > 1:
         end += n_cores * n_parameters  # each core lays its gradients end to end
     n_micro_batches = training.batch_size // size

@@ -231,6 +231,7 @@ def write_huggingface(model: Transformer, tokenizer: Tokenizer | None, folder: P
     theirs = family.to_theirs(dict(model.named_parameters()), model.config.n_layers)
     temporary = folder.with_name(f".tmp-{folder.name}-{secrets.token_hex(4)}")
     with files.storage_errors(folder):
+        files.require_writable(folder)  # a place that takes nothing may say that 0 bytes are free, and is not full
         files.require_space(folder, sum(tensor.nbytes for tensor in theirs.values()))
         try:
             files.make_folder(temporary)
