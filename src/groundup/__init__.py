@@ -174,6 +174,7 @@ reads in this order never meets anything unexplained.
     cli.export                  groundup export
     cli.check                   groundup check
     cli.keys                    single keys
+    cli.sitting                 a sitting at the path
     cli.learn                   groundup learn
     cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement

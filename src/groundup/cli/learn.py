@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
-import os
 import sys
 import time
 from gettext import gettext as _
@@ -16,20 +13,15 @@ import click
 from ..errors import ConfigError, quoted
 from .check import say_answer
 from .groups import Group
-from .keys import single_keys
-from .terminal import is_terminal, n_columns, say, say_json, say_markdown, styled, table
+from .sitting import language, open_part, show_comparison, show_hints, show_map, show_unit, sit
+from .terminal import is_terminal, say, say_json, styled, table
 
 if TYPE_CHECKING:
-    from ..path.answer import Answer
-    from ..path.session import Session
+    from ..path.payoffs import Reversal
     from ..path.texts import Unit
-    from ..path.workspace import Workspace
+    from ..training import Parts
 
-SECONDS_BETWEEN_LOOKS = 0.2
-NARROW = 100  # columns below which two texts do not fit side by side
-
-SYMBOLS = {"own": "●", "edges": "◐", "wrong": "✗", "broken": "!", "unchecked": "?", "borrowed": "↺", "lent": "·"}
-COLOURS = {"own": "green", "edges": "yellow", "wrong": "red", "broken": "red", "borrowed": "blue"}
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
 
 
 class Learn(Group):
@@ -38,11 +30,6 @@ class Learn(Group):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """No arguments are no wish for help here."""
         return click.Group.parse_args(self, ctx, args)
-
-
-def language() -> str:
-    """The language of the screen."""
-    return os.environ.get("LANGUAGE", "en")
 
 
 @click.group(cls=Learn, invoke_without_command=True)
@@ -71,7 +58,8 @@ def learn(ctx: click.Context) -> int | None:
 @click.argument("folder", type=Path, default=Path("my_llm"))
 @click.option("--from-chapter", type=click.IntRange(2, 7), metavar="N", help="Begin where the book's chapter N begins.")
 @click.option("--git", is_flag=True, help="Make it a git repository of its own.")
-def init(folder: Path, from_chapter: int | None, git: bool) -> int:
+@as_json_option
+def init(folder: Path, from_chapter: int | None, git: bool, as_json: bool) -> int:
     """Make a workspace: a file for each stage, with a stub for each part."""
     from ..path.texts import units
     from ..path.workspace import make_workspace
@@ -81,6 +69,9 @@ def init(folder: Path, from_chapter: int | None, git: bool) -> int:
         later = (unit for unit in units().values() if chapter_of(unit) >= from_chapter)
         start = next((unit.name for unit in later), "")
     workspace = make_workspace(folder, lang=language(), start=start, git=git)
+    if as_json:
+        say_json({"workspace": str(folder), "files": [path.name for path in workspace.files], "start": start})
+        return 0
     say(_("{folder} is your workspace:").format(folder=folder))
     for path in workspace.files:
         say(f"  {path.name}")
@@ -89,7 +80,7 @@ def init(folder: Path, from_chapter: int | None, git: bool) -> int:
 
 
 @learn.command()
-@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+@as_json_option
 def status(as_json: bool) -> int:
     """Show the map: what is your own, what is lent, and what is left."""
     from ..path.catalog import catalog
@@ -105,33 +96,48 @@ def status(as_json: bool) -> int:
 
 @learn.command()
 @click.argument("unit")
-def show(unit: str) -> int:
+@as_json_option
+def show(unit: str, as_json: bool) -> int:
     """Show the text of a UNIT."""
-    show_unit(unit_named(unit), language())
+    chosen = unit_named(unit)
+    if as_json:
+        say_json({"unit": chosen.name, "parts": chosen.parts, "text": chosen.text(language())})
+    else:
+        show_unit(chosen, language())
     return 0
 
 
 @learn.command()
 @click.argument("unit")
-def hint(unit: str) -> int:
+@as_json_option
+def hint(unit: str, as_json: bool) -> int:
     """Show the next hint for a UNIT: a nudge, a pointer, then the function with blanks."""
     from ..path.session import Session
     from ..path.workspace import Workspace
 
     session = Session(Workspace(Path()), language())
     session.unit = unit_named(unit)
-    show_hints(session)
+    if as_json:
+        part = open_part(session)
+        step, text = session.next_hint(part)
+        say_json({"part": part, "step": step, "hint": text})
+    else:
+        show_hints(session)
     return 0
 
 
 @learn.command()
 @click.argument("unit")
-def reset(unit: str) -> int:
+@as_json_option
+def reset(unit: str, as_json: bool) -> int:
     """Put the stubs of a UNIT back; what you have written is kept aside."""
     from ..path.workspace import Workspace
 
     workspace = Workspace(Path())
     kept = workspace.reset(list(unit_named(unit).parts))
+    if as_json:
+        say_json({"unit": unit, "kept": str(kept) if kept.name else None})
+        return 0
     say(_("{unit} is as it was at the start.").format(unit=unit))
     if kept.name:
         say(_("What you had is kept in {path}").format(path=kept))
@@ -140,8 +146,11 @@ def reset(unit: str) -> int:
 
 @learn.command()
 @click.argument("unit")
-def compare(unit: str) -> int:
+@as_json_option
+def compare(unit: str, as_json: bool) -> int:
     """Show yours beside the library's, once a UNIT is right."""
+    from ..path.catalog import catalog
+    from ..path.lending import library_text
     from ..path.workspace import Workspace
 
     workspace = Workspace(Path())
@@ -153,13 +162,17 @@ def compare(unit: str) -> int:
             fix=f"groundup check {open_parts[0]}; the comparison comes when it passes",
             code="NOT_PASSED",
         )
-    show_comparison(workspace, chosen)
+    if as_json:
+        texts = {name: (workspace.text_of_part(name), library_text(catalog()[name])) for name in chosen.parts}
+        say_json({name: {"yours": mine, "library": ours} for name, (mine, ours) in texts.items()})
+    else:
+        show_comparison(workspace, chosen)
     return 0
 
 
 @learn.command("path")
 @click.option("--book", is_flag=True, help="By the sections of the book.")
-@click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
+@as_json_option
 def path_(book: bool, as_json: bool) -> int:
     """List the whole path: stages, units, parts, minutes."""
     from ..path.texts import units
@@ -182,50 +195,49 @@ def path_(book: bool, as_json: bool) -> int:
 
 @learn.command()
 @click.option("--weeks", type=click.IntRange(1, 52), required=True, metavar="N", help="How many weeks you have.")
-def plan(weeks: int) -> int:
+@as_json_option
+def plan(weeks: int, as_json: bool) -> int:
     """Make a plan: what to do in each of N weeks."""
     from ..path.texts import units
 
     known = list(units().values())
     total = sum(unit.minutes for unit in known)
-    week, spent, rows = 1, 0, list[list[str]]()
+    week, spent, weekly = 1, 0, list[tuple[int, Unit]]()
     for unit in known:
         while week < weeks and spent >= total * week / weeks:
             week += 1
         spent += unit.minutes
-        rows.append([str(week), unit.title(language()), _("{n} min").format(n=unit.minutes)])
+        weekly.append((week, unit))
+    if as_json:
+        say_json([{"week": week, "unit": unit.name, "minutes": unit.minutes} for week, unit in weekly])
+        return 0
+    rows = [[str(week), unit.title(language()), _("{n} min").format(n=unit.minutes)] for week, unit in weekly]
     say(table([[_("week"), _("unit"), _("time")], *rows], n_words=2))
     say(_("{hours:.1f} hours in all, {each:.1f} a week.").format(hours=total / 60, each=total / 60 / weeks))
     return 0
 
 
 @learn.command()
-def payoff() -> int:
+@as_json_option
+def payoff(as_json: bool) -> int:
     """See what your parts can do: a model of one layer learns to reverse words, and its twin without a mask."""
-    from ..path.payoffs import attention_map, drawn, learn_to_reverse, twin_of
+    from ..path.payoffs import learn_to_reverse, twin_of
     from ..path.workspace import Workspace
     from ..training import Parts
 
-    folder = Workspace(Path()).folder
-    parts = Parts.from_folder(folder)
+    parts = Parts.from_folder(Workspace(Path()).folder)
     own = sorted(parts.own)
+    if as_json:
+        both = {"yours": learn_to_reverse(parts), "twin": learn_to_reverse(twin_of(parts))}
+        say_json({"own": own} | {name: {"loss": one.loss, "right": one.right} for name, one in both.items()})
+        return 0
     say(_("own parts: {own}; all others are lent").format(own=", ".join(own) or _("none")))
     say(_("One layer learns to reverse words of 8 letters: abcdefgh|hgfedcba"))
     for name, chosen in ((_("yours"), parts), (_("its twin without a mask"), twin_of(parts))):
+        say("\n" + styled(name, sys.stdout, bold=True))
         began = time.perf_counter()
         result = learn_to_reverse(chosen, note_step)
-        seconds = time.perf_counter() - began
-        say(
-            "\n"
-            + styled(name, sys.stdout, bold=True)
-            + _(": loss on the reversed half {loss:.4f}, {seconds:.1f} s").format(loss=result.loss, seconds=seconds)
-        )
-        say(_("words that it reverses when it has to write: {right:.0%}").format(right=result.right))
-        for asked, written in result.words:
-            say(f"  {asked} → {written}" + ("" if written == asked[::-1] else f"   ({asked[::-1]})"))
-        say(_("what each written character takes from:"))
-        for line in drawn(*attention_map(result, chosen)):
-            say(line)
+        show_reversal(result, chosen, time.perf_counter() - began)
     say("\n" + _("The twin's loss is as good: it reads the next character where it stands. A wrong mask trains too."))
     return 0
 
@@ -234,6 +246,19 @@ def note_step(step: int, loss: float) -> None:
     """A line for every fiftieth step."""
     if step % 50 == 0:
         say(_("  step {step}: loss {loss:.4f}").format(step=step, loss=loss))
+
+
+def show_reversal(result: Reversal, parts: Parts, seconds: float) -> None:
+    """How one model did, and where it looks."""
+    from ..path.payoffs import attention_map, drawn
+
+    say(_("loss on the reversed half {loss:.4f}, {seconds:.1f} s").format(loss=result.loss, seconds=seconds))
+    say(_("words that it reverses when it has to write: {right:.0%}").format(right=result.right))
+    for asked, written in result.words:
+        say(f"  {asked} → {written}" + ("" if written == asked[::-1] else f"   ({asked[::-1]})"))
+    say(_("what each written character takes from:"))
+    for line in drawn(*attention_map(result, parts)):
+        say(line)
 
 
 def unit_named(name: str) -> Unit:
@@ -251,197 +276,3 @@ def unit_named(name: str) -> Unit:
 def chapter_of(unit: Unit) -> int:
     """The book's chapter to which a unit belongs."""
     return int(unit.about["book"].partition(".")[0] or 0)
-
-
-# --- a sitting --------------------------------------------------------------------------------------------------------
-
-
-def sit(session: Session) -> int:
-    """The unit, then single keys and every change of a file, until q."""
-    if review := session.review():
-        ask_again(session, *review)
-    open_unit(session)
-    with single_keys() as key:
-        seen = ""
-        while True:
-            changed = session.changed()
-            if changed:
-                seen = time.strftime("%H:%M:%S")
-                say(
-                    "\n"
-                    + _("change seen at {time}: {files}").format(time=seen, files=", ".join(p.name for p in changed))
-                )
-                show_verdicts(session, list(session.check()))
-                show_keys(session)
-            match key(SECONDS_BETWEEN_LOOKS).lower():
-                case "q" | "\x04":
-                    return 0
-                case "r":
-                    show_verdicts(session, list(session.check()))
-                case "h":
-                    show_hints(session)
-                case "t":
-                    show_unit(session.unit, session.lang)
-                case "l":
-                    show_map(session.workspace)
-                case "c" if session.is_right(session.unit):
-                    show_comparison(session.workspace, session.unit)
-                case "b":
-                    names = session.borrow()
-                    say(
-                        _("borrowed for now: {names}. `groundup learn status` keeps count.").format(
-                            names=", ".join(names)
-                        )
-                    )
-                    go_on(session)
-                case "n":
-                    go_on(session)
-                case _:
-                    continue
-            show_keys(session)
-
-
-def open_unit(session: Session) -> None:
-    """Show the unit, ask its prediction, and judge what is there already."""
-    show_unit(session.unit, session.lang)
-    if session.unit.name not in session.workspace.progress.predictions:
-        ask_prediction(session, session.unit)
-    say(_("Write it in {file}. It is checked whenever you save.").format(file=file_of(session)))
-    answers = list(session.check())
-    if answers:
-        show_verdicts(session, answers)
-    show_keys(session)
-
-
-def go_on(session: Session) -> None:
-    """To the next unit that is open."""
-    from ..path.texts import units
-
-    names = list(units())
-    rest = names[names.index(session.unit.name) + 1 :] + names
-    following = next((units()[name] for name in rest if not session.is_right(units()[name])), None)
-    if following is None:
-        say(_("Everything on the path is yours."))
-        return
-    session.go_to(following)
-    open_unit(session)
-
-
-def file_of(session: Session) -> str:
-    """The file in which the unit's first part is, or belongs."""
-    from ..path.catalog import catalog
-
-    return session.workspace.home_of(catalog()[session.unit.parts[0]]).name
-
-
-def show_keys(session: Session) -> None:
-    """One line: what the keys do."""
-    words = [_("[h]int"), _("[r]un the check"), _("[t]ext"), _("[l]ist"), _("[b]orrow"), _("[n]ext"), _("[q]uit")]
-    if session.is_right(session.unit):
-        words[0] = _("[c]ompare")
-    say("\n" + styled(" ".join(words), sys.stdout, dim=True))
-
-
-def show_verdicts(session: Session, answers: list[Answer]) -> None:
-    """The verdicts on the unit's parts; when all are right, what to do with that."""
-    for answer in answers:
-        say_answer(answer)
-    if not answers:
-        say(_("Nothing is written yet: {names}").format(names=", ".join(session.unit.parts)))
-    elif session.is_right(session.unit):
-        say()
-        show_text(_("Something to try: {text}").format(text=session.unit.to_try(session.lang)))
-        say(_("`n` goes on; `c` shows yours beside the library's."))
-
-
-def show_unit(unit: Unit, lang: str) -> None:
-    """A unit's text, after that of its stage where it is the first."""
-    from ..path.texts import stage_text, units
-
-    if unit == next(other for other in units().values() if other.stage == unit.stage):
-        show_text(stage_text(unit.stage, lang))
-    show_text(unit.text(lang))
-
-
-def show_text(text: str) -> None:
-    """Markdown: set for a terminal, as it is elsewhere."""
-    if is_terminal(sys.stdout):
-        say_markdown(text)
-    else:
-        say(text)
-
-
-def show_hints(session: Session) -> None:
-    """The next hint for the first part of the unit that is not right."""
-    names = [name for name in session.unit.parts if session.workspace.state_of(name) != "own"] or session.unit.parts
-    step, text = session.next_hint(names[0])
-    say("\n" + styled(_("hint {step} of 3 for {part}").format(step=step, part=names[0]), sys.stdout, bold=True))
-    show_text(f"```python\n{text}```" if step == 3 else text)
-    if step == 3:
-        say(_("`b` borrows it: go on now, and come back later."))
-
-
-def ask_prediction(session: Session, unit: Unit) -> None:
-    """A question with a number for an answer; Enter leaves it out."""
-    say("\n" + styled(_("Before you begin, predict:"), sys.stdout, bold=True))
-    show_text(unit.question(session.lang))
-    answer, guess = unit.answer(), math.nan
-    with contextlib.suppress(ValueError):
-        guess = float(input(_("your number (Enter: skip) > ")))
-    near = abs(guess - answer) <= 0.1 * max(abs(answer), 1e-9)
-    verdict = _("Yes.") if near else _("It is {answer:.4g}.").format(answer=answer)
-    show_text(f"{verdict} {unit.explanation(session.lang)}")
-    session.workspace.progress.predictions[unit.name] = answer if math.isnan(guess) else guess
-    session.workspace.save()
-
-
-def ask_again(session: Session, unit: Unit, part: str) -> None:
-    """After a pause: one prediction, and one part judged again."""
-    say(_("Welcome back, after {days} days. One thing again first.").format(days=session.days_away))
-    ask_prediction(session, unit)
-    for answer in session.check_part(part):
-        say_answer(answer)
-
-
-def show_comparison(workspace: Workspace, unit: Unit) -> None:
-    """Yours and the library's: side by side where there is room."""
-    from rich.console import Console
-    from rich.syntax import Syntax
-    from rich.table import Table
-
-    from ..path.catalog import catalog
-    from ..path.lending import library_text
-
-    for name in unit.parts:
-        mine, ours = workspace.text_of_part(name), library_text(catalog()[name])
-        if n_columns() < NARROW or not is_terminal(sys.stdout):
-            say(f"{_('yours:')}\n{mine}\n\n{_('the library:')}\n{ours}\n")
-            continue
-        columns = Table(_("yours"), _("the library"), width=n_columns())
-        columns.add_row(Syntax(mine, "python", word_wrap=True), Syntax(ours, "python", word_wrap=True))
-        Console(width=n_columns()).print(columns)
-
-
-def show_map(workspace: Workspace) -> None:
-    """Every unit with the state of its parts, and what the signs mean."""
-    from ..path.catalog import catalog, path_order
-    from ..path.texts import units
-
-    for stage in path_order():
-        say("\n" + styled(f"{stage['number']} · {stage[language()]}", sys.stdout, bold=True))
-        for name in stage["units"]:
-            states = {part: workspace.state_of(part) for part in units()[name].parts}
-            marks = "  ".join(
-                styled(SYMBOLS[state], sys.stdout, fg=COLOURS.get(state)) + f" {part}" for part, state in states.items()
-            )
-            say(f"  {marks}")
-    counts = [workspace.state_of(name) for name in catalog()]
-    say("\n" + _("{own} of {all} parts are your own.").format(own=counts.count("own"), all=len(counts)))
-    meanings = {
-        "own": _("own"), "edges": _("edges left"), "wrong": _("not right yet"), "broken": _("broken"),
-        "unchecked": _("changed, not checked"), "borrowed": _("borrowed, to come back to"), "lent": _("lent: a stub"),
-    }  # fmt: skip
-    say("  ".join(f"{SYMBOLS[state]} {meaning}" for state, meaning in meanings.items() if state in counts))
-    for name, verdict in workspace.progress.verdicts.items():
-        for remark in verdict.remarks:
-            say(f"  {name}: {remark}")
