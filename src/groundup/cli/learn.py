@@ -202,7 +202,8 @@ def plan(weeks: int, as_json: bool) -> int:
 
     known = list(units().values())
     total = sum(unit.minutes for unit in known)
-    week, spent, weekly = 1, 0, list[tuple[int, Unit]]()
+    week, spent = 1, 0
+    weekly: list[tuple[int, Unit]] = []
     for unit in known:
         while week < weeks and spent >= total * week / weeks:
             week += 1
