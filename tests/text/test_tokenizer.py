@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tokenizers
 from hard_texts import SNIPPETS, texts
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import ConfigError, TokenizerError
@@ -49,12 +49,13 @@ def test_ids_of_books_are_those_of_hugging_face_tokenizers(name: str):
 @each_tokenizer
 @settings(max_examples=200, deadline=None)
 @given(ids=st.lists(st.integers(0, 899), max_size=20))
+@example(ids=[169, 94])  # GPT-2: the first two bytes of a surrogate, which are two faults and not the beginning of one
 def test_any_ids_decode_as_hugging_face_decodes_them_and_a_stream_adds_up_to_the_same(name: str, ids: list[int]):
     stream = OURS[name].stream()
     pieces = [stream.feed(i) for i in ids]
     rest = stream.finish()
     assert "".join(pieces) + rest == OURS[name].decode(ids)
-    assert rest in ("", "�")
+    assert set(rest) <= {"�"}
     assert OURS[name].decode(ids) == THEIRS[name].decode(ids, skip_special_tokens=False)
 
 
