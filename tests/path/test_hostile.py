@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,12 +26,12 @@ def room() -> Iterator[Courtroom]:
         yield room
 
 
-def running_of(marker: str) -> list[str]:
-    """The processes that have this text in their environment or their command line."""
+def running_in(folder: Path) -> list[str]:
+    """The processes that work in a folder."""
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if marker in os.readlink(place / "cwd"):
+            if str(folder) in os.readlink(place / "cwd"):
                 found.append((place / "cmdline").read_text().replace("\0", " ")[:200])
         except OSError:
             continue
@@ -47,6 +48,7 @@ def test_the_verdict_is_right_and_nothing_stays(
     file.write_text(source, encoding="utf-8")
     (tmp_path / "progress.toml").write_text("[workspace]\nversion = 1\n")
     monkeypatch.setattr(sandbox, "WALL_SECONDS", SHORT)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # where its process works, and those that it starts
     start = time.monotonic()
     answer = check_file("softmax", file, seed=1, courtroom=room)
     seconds = time.monotonic() - start
@@ -54,7 +56,7 @@ def test_the_verdict_is_right_and_nothing_stays(
     assert answer.passed == (answer.outcome == "pass")
     assert answer.passed or answer.mistakes[0].what
     assert seconds < 2 * SHORT + 4
-    assert running_of("groundup-") == []
+    assert running_in(tmp_path) == []
 
 
 def test_what_was_written_is_shown_without_its_escapes(tmp_path: Path, room: Courtroom) -> None:

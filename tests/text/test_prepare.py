@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -296,12 +297,14 @@ def test_a_job_that_is_killed_at_random_moments_goes_on_to_the_same_bytes(tmp_pa
     TOKENIZER.save(tmp_path / "tokenizer")
     name = write(tmp_path / "a.jsonl", TEXTS * 8)
     command = [sys.executable, "-c", JOB, str(tmp_path / "tokenizer")]
+    start = time.monotonic()
     subprocess.run([*command, str(tmp_path / "whole"), name], check=True)
+    seconds = time.monotonic() - start
     chosen, n_kills = random.Random(7), 0
     for _ in range(12):
         process = subprocess.Popen([*command, str(tmp_path / "out"), name], stderr=subprocess.DEVNULL)
         try:
-            assert process.wait(chosen.uniform(0.4, 1.2)) == 0
+            assert process.wait(chosen.uniform(0.3, 0.9) * seconds) == 0
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
