@@ -82,7 +82,7 @@ def pattern(differences: list[Difference]) -> tuple[str, dict[str, Any]]:
     kinds = {one.kind for one in differences}
     if kinds == {"shape"} and len({got.shape for _, got in pairs}) == 1 < len({wanted.shape for wanted, _ in pairs}):
         return "same-shape", {"shape": tuple(pairs[0][1].shape)}
-    if not kinds <= {"value", "shape"}:
+    if not kinds <= {"value", "shape"} or any(value.dtype == torch.bool for pair in pairs for value in pair):
         return "", {}
     flat = [(wanted.double().flatten(), got.double().flatten()) for wanted, got in pairs]
     if all(_close(wanted.sort()[0], got.sort()[0]) for wanted, got in flat):
@@ -95,8 +95,8 @@ def pattern(differences: list[Difference]) -> tuple[str, dict[str, Any]]:
 
 
 def _close(one: Any, other: Any) -> bool:
-    """Whether two lists of numbers are nearly the same. bfloat16 has three digits."""
-    return one.shape == other.shape and one.allclose(other, rtol=0.02, atol=0.0, equal_nan=True)
+    """Whether two lists of numbers are the same but for rounding."""
+    return one.shape == other.shape and one.allclose(other, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def shown(value: Any) -> str:

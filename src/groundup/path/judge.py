@@ -341,9 +341,11 @@ class Why:
     def in_common(self, numbers: list[int]) -> str:
         """What all that is wrong has in common, as far as it can be seen from outside; "" for nothing."""
         first = self.seen.observations
-        if any(differ(self.cases[i], first[i], second) for i, second in self.seen.again.items()):
+        again = {i: second for i, second in self.seen.again.items() if self.cases[i].view is None}
+        if any(differ(self.cases[i], first[i], second) for i, second in again.items()):
             return say(self.lang, "kind-random")
-        key, values = pattern([self.differences[i] for i in numbers])
+        core = [i for i in numbers if self.cases[i].tier == CORE]
+        key, values = pattern([self.differences[i] for i in core or numbers])
         return say(self.lang, f"kind-{key}", **values) if key else ""
 
     def inner(self, numbers: list[int]) -> str:

@@ -29,6 +29,8 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
         scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:
         scores = _masked(scores, mask, wrong)
+        if "attention_weights-mask-float32" in wrong:
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if "attention_weights-no-softmax" in wrong:
         return scores
     if "attention_weights-no-softmax-zeros" in wrong:
