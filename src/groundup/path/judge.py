@@ -333,9 +333,8 @@ class Why:
             what = say(self.lang, "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)
-        why = " ".join(filter(None, (kind, why)))
-        if inner := self.inner(numbers):
-            why = f"{why} {inner}"
+        between = "" if self.lang == "zh" else " "  # sentences
+        why = between.join(filter(None, (kind, why, self.inner(numbers))))
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))
 
     def in_common(self, numbers: list[int]) -> str:
