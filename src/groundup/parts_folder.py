@@ -141,14 +141,26 @@ def definitions(path: Path, source: bytes) -> Iterator[Definition]:
             fix="mend that line",
             code="PARTS",
         ) from error
-    for node in tree.body:
+    yield from _defined(tree.body, path)
+
+
+def _defined(body: list[ast.stmt], path: Path) -> Iterator[Definition]:
+    """The definitions among some statements, and in what is only run under a condition: one of each name there."""
+    for node in body:
         match node:
             case ast.FunctionDef(name=name):
                 yield Definition(name, path, node.lineno, is_stub(node), is_given=False)
-            case ast.Assign(
-                targets=[ast.Name(id=name)], value=ast.Lambda() | ast.Name() | ast.Attribute() | ast.Call()
-            ):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ) if isinstance(value, ast.Lambda | ast.Name | ast.Attribute | ast.Call):
                 yield Definition(name, path, node.lineno, is_stub=False, is_given=True)
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                pass  # not run when the file is loaded
+            case ast.If() | ast.Try() | ast.With():
+                inner = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+                inner += [child for handler in getattr(node, "handlers", ()) for child in handler.body]
+                yield from {one.name: one for one in _defined(inner, path)}.values()
             case _:
                 pass
 

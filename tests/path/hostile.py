@@ -111,5 +111,11 @@ FILES: dict[str, tuple[str, set[str]]] = {
     "twice": ("def softmax(x, dim=-1):\n    return x\n" + RIGHT, {"pass"}),
     "bom": ("\ufeff" + RIGHT, {"pass"}),
     "noisy": (RIGHT + "print('hello')\n", {"pass"}),
+    "conditional": ("import torch\ntry:\n    import numba\nexcept ImportError:\n    numba = None\nif numba is None:\n    def softmax(x, dim=-1):\n        return torch.softmax(x, dim).nan_to_num(0)\n", {"pass"}),
+    "main_only": ("if __name__ == '__main__':\n    def softmax(x, dim=-1):\n        return x\n", {"missing"}),
+    "error_that_cannot_speak": ("class E(Exception):\n    def __str__(self): raise ValueError\ndef softmax(x, dim=-1): raise E\n", {"error"}),
+    "stops_itself": ("import os, signal\ndef softmax(x, dim=-1):\n    os.kill(os.getpid(), signal.SIGSTOP)\n    return x\n", {"timeout"}),
+    "unlinks_itself": (RIGHT + "import os\nos.remove(__file__)\n", {"forbidden"}),
+    "kept_from_call_to_call": ("import torch\nn = 0\ndef softmax(x, dim=-1):\n    global n\n    n += 1\n    return torch.softmax(x, dim).nan_to_num(0) if n < 6 else x\n", {"wrong"}),
     "named_library": ("import groundup as gu\n" + RIGHT, {"pass"}),
 }  # fmt: skip

@@ -19,7 +19,7 @@ from ..errors import ConfigError, quoted
 from .answer import Answer
 from .book import KEPT_AS, BookFile, read_book
 from .catalog import Part, catalog
-from .judge import Bench, Seen, judge, verdict, written_in
+from .judge import Bench, Seen, asked_again, judge, verdict, written_in
 from .observe import observe
 from .sandbox import Courtroom
 from .workspace import Workspace, files_of
@@ -65,7 +65,8 @@ def check_function(name: str, function: Callable[..., Any], *, lang: str = "en",
     seed = randbelow(LARGEST_SEED) if seed is None else seed
     cases = part.cases(seed)
     observations = [[observe(function, call) for call in case.calls] for case in cases]
-    answer = verdict(part, cases, Seen(observations), lang)
+    again = {i: [observe(function, call) for call in cases[i].calls] for i in asked_again(cases)}
+    answer = verdict(part, cases, Seen(observations, again=again), lang)
     return replace(answer, seed=seed, isolation="none", seconds=round(time.monotonic() - started, 3))
 
 

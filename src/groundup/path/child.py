@@ -34,7 +34,7 @@ from ..parts_folder import Definition, Modules, functions_in, importable
 from ..seam import Function
 from .case import Call
 from .lending import functions_of
-from .observe import MESSAGE, observe, seconds_of
+from .observe import message_of, observe, seconds_of
 from .reference import noted, taking_notes
 from .wire import WireError, pack, read_frame, unpack
 
@@ -232,7 +232,7 @@ class Child:
                 "loaded": False,
                 "error": {
                     "classes": [kind.__name__ for kind in type(cause).__mro__[:-1]],
-                    "message": str(cause)[:MESSAGE],
+                    "message": message_of(cause),
                     "line": self._line_of(cause),
                 },
             })  # fmt: skip

@@ -161,7 +161,7 @@ def _unlike_tensor(expected: Any, got: Any, case: Case, scale: float) -> Differe
 
     if isinstance(got, int | float) and expected.ndim == 0:
         got = torch.tensor(got, dtype=expected.dtype)
-    if not isinstance(got, torch.Tensor):
+    if not isinstance(got, torch.Tensor) or got.layout is not torch.strided or got.device.type != "cpu":
         return Difference("type", expected, got)
     if got.shape != expected.shape:
         return Difference("shape", expected, got)

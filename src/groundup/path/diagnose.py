@@ -12,10 +12,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from .case import CORE, Case
 from .catalog import Part
-from .compare import changes_input, differ
+from .compare import COARSER, changes_input, differ
 from .evidence import n_numbers
 from .observe import Observation, observe
 
@@ -69,9 +70,21 @@ def alike(case: Case, expected: list[Observation], got: list[Observation], messa
             return False
         if wanted["error"] is not None:
             return not messages or wanted["error"]["message"] == seen["error"]["message"]
-    fault = differ(case, expected, got)
+    fault = differ(coarsened(case, expected), expected, got)
     # How an input was changed is of no interest.
     return fault is None or (fault.kind == "changed" and changes_input(case, expected) and changes_input(case, got))
+
+
+def coarsened(case: Case, expected: list[Observation]) -> Case:
+    """With the tolerance of its inputs: from bfloat16, a mistaken float32 has no more digits."""
+    inputs = max(COARSER.get(dtype_of(value), 1.0) for call in case.calls for value in (0, *call.arguments))
+    output = max(COARSER.get(dtype_of(seen["value"]), 1.0) for seen in expected)
+    return replace(case, tolerance=case.tolerance * max(1.0, inputs / output))
+
+
+def dtype_of(value: object) -> str:
+    """Of an array or a tensor: "bfloat16"."""
+    return str(getattr(value, "dtype", "")).removeprefix("torch.")
 
 
 def diagnose(

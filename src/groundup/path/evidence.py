@@ -11,6 +11,7 @@ from typing import Any
 
 from .case import CORE, Call, Case, Seed, Stub
 from .compare import Difference
+from .wire import Opaque
 from .words import say
 
 WIDEST = 160  # characters of one value
@@ -63,7 +64,39 @@ def say_kind(lang: str, difference: Difference) -> str:
     isnan = getattr(got, "isnan", None)
     if kind == "value" and isnan is not None and bool(isnan().any()):
         kind = "nan"
+    if kind == "type":
+        return say(lang, "kind-type", expected=_type(difference.expected), got=_type(got))
     return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
+
+
+def _type(value: Any) -> str:
+    return str(value) if isinstance(value, Opaque) else type(value).__name__
+
+
+def pattern(differences: list[Difference]) -> tuple[str, dict[str, Any]]:
+    """(what wrong tensors have in common, as a sentence's name; its values); ("", {}) for nothing."""
+    torch = sys.modules.get("torch")
+    pairs = [(one.expected, one.got) for one in differences]
+    if torch is None or not all(isinstance(value, torch.Tensor) for pair in pairs for value in pair):
+        return "", {}
+    kinds = {one.kind for one in differences}
+    if kinds == {"shape"} and len({got.shape for _, got in pairs}) == 1 < len({wanted.shape for wanted, _ in pairs}):
+        return "same-shape", {"shape": tuple(pairs[0][1].shape)}
+    if not kinds <= {"value", "shape"} or any(value.dtype == torch.bool for pair in pairs for value in pair):
+        return "", {}
+    flat = [(wanted.double().flatten(), got.double().flatten()) for wanted, got in pairs]
+    if all(_close(wanted.sort()[0], got.sort()[0]) for wanted, got in flat):
+        return "order", {}
+    wanted, got = max(flat, key=lambda pair: float(pair[0].abs().amax()) if pair[0].numel() else 0.0)
+    factor = float(got @ wanted / (wanted @ wanted)) if kinds == {"value"} and wanted.any() else 0.0
+    if factor and all(_close(factor * wanted, got) for wanted, got in flat):
+        return "factor", {"factor": f"{factor:.4g}"}
+    return "", {}
+
+
+def _close(one: Any, other: Any) -> bool:
+    """Whether two lists of numbers are the same but for rounding."""
+    return one.shape == other.shape and one.allclose(other, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def shown(value: Any) -> str:

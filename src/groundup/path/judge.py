@@ -26,7 +26,7 @@ from .case import CORE, Case
 from .catalog import Part, catalog
 from .compare import Difference, differ
 from .diagnose import Suspects, diagnose
-from .evidence import ordinal, say_kind, shown, shown_call, shown_difference, smallest
+from .evidence import ordinal, pattern, say_kind, shown, shown_call, shown_difference, smallest
 from .lending import lent_source
 from .observe import Observation, observe, seconds_of
 from .reference import Note, taking_notes
@@ -37,6 +37,7 @@ from .words import say
 PACKAGE = Path(__file__).parents[1]
 KEPT_FILES = ("progress.toml", "parts.py")  # of a workspace: no part has any business there
 MOST_NOTES = 12  # cases whose inner values are looked at
+AGAIN = 4  # cases that are asked a second time
 SLOWER, SLOW_SECONDS = 10.0, 0.02  # than the reference, and at least so long: worth a remark
 
 
@@ -52,6 +53,7 @@ class Seen:
     calls: frozenset[str] = frozenset()  # torch's functions that were called
     seconds: float = 0.0  # for the part's larger example
     notes: dict[int, list[Note]] = field(default_factory=dict)  # of some cases: what inner parts were given and gave
+    again: dict[int, list[Observation]] = field(default_factory=dict)  # some cases, asked a second time
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,11 @@ def judge(bench: Bench, cases: list[Case], *, book: bool = False) -> Answer:
     if fault := fault_of_text(part, bench.file, lang):
         return fault
     written = {name for path in bench.files for name in written_in(path)}
+    lent = tuple(lent_to(bench, written))
     seen = trial(bench, cases, "own")
     if book:
         cases, seen = asked_of_book(cases, seen)
-    answer = replace(verdict(part, cases, seen, lang), lent=tuple(lent_to(bench, written)))
+    answer = replace(verdict(part, cases, seen, lang), lent=lent)
     if answer.passed:
         return replace(answer, remarks=tuple(remarks(part, seen, lang)))
     used = [name for name in part.all_needs if name in written]
@@ -92,7 +95,9 @@ def asked_of_book(cases: list[Case], seen: Seen) -> tuple[list[Case], Seen]:
     ]
     if not kept:
         return cases, seen
-    return [case for case, _several in kept], replace(seen, observations=[several for _case, several in kept], notes={})
+    return [case for case, _several in kept], replace(
+        seen, observations=[several for _case, several in kept], notes={}, again={}
+    )
 
 
 # --- the text ---------------------------------------------------------------------------------------------------------
@@ -115,6 +120,8 @@ def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
     if part.name in found:
         is_stub = found[part.name].is_stub
         return not_judged(part, "missing", lang, key="stub", evidence=found[part.name].where) if is_stub else None
+    if part.name in imported_in(file):
+        return None
     plain = part.name.replace("_", "")
     near = next((name for name in found if name.lower().replace("_", "") == plain), "")
     return not_judged(part, "missing", lang, key="misnamed" if near else "missing", near=near, evidence=str(file))
@@ -131,6 +138,16 @@ def lent_to(bench: Bench, written: set[str]) -> list[str]:
     """The parts that the file calls and that are lent to it, since nobody has written them."""
     called = names_in(bench.file)
     return [name for name in bench.part.all_needs if name in called and name not in written]
+
+
+def imported_in(path: Path) -> set[str]:
+    """The names that a file imports from a neighbour; what comes from `parts` is not its own."""
+    return {
+        alias.asname or alias.name
+        for node in ast.parse(read_source(path)).body
+        if isinstance(node, ast.ImportFrom) and node.module != "parts"
+        for alias in node.names
+    }
 
 
 def names_in(path: Path) -> set[str]:
@@ -164,6 +181,7 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
     }
     observations: list[list[Observation]] = []
     seconds, notes, output = 0.0, dict[int, list[Note]](), bytearray()
+    again: dict[int, list[Observation]] = {}
     before = fingerprint(bench)
     try:
         with bench.room.trial(setting) as child:
@@ -175,6 +193,7 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
                 observations.append([child.ask(call) for call in case.calls])
                 if any(map(out_of_memory, observations[-1])):  # it would only come again
                     return Seen([], "memory", shown_call(part.name, case.calls[0]), _text(output))
+            again = {i: [child.ask(call) for call in cases[i].calls] for i in asked_again(cases)}
             if part.example is not None:
                 seconds = child.ask(("seconds", part.example))
             if part.needs:
@@ -195,13 +214,23 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         calls=frozenset(name for seen in flat for name in seen["ready_made"]),
         seconds=seconds,
         notes=notes,
+        again=again,
     )
+
+
+def asked_again(cases: list[Case]) -> range:
+    """The cases that are asked a second time, to see whether the same comes out."""
+    return range(0, len(cases), len(cases) // AGAIN + 1)
 
 
 def fingerprint(bench: Bench) -> set[tuple[str, str]]:
     """Every file of the package and what else a learner's code must leave alone, with a hash of each."""
     kept = [bench.file.parent / name for name in KEPT_FILES]
-    paths = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.toml"), *(path for path in kept if path.is_file())]
+    paths = [
+        *PACKAGE.rglob("*.py"),
+        *PACKAGE.rglob("*.toml"),
+        *(path for path in [*kept, *bench.files] if path.is_file()),
+    ]
     return {(str(path), hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths}
 
 
@@ -303,10 +332,20 @@ class Why:
             error = f"{difference.got['classes'][0]}: {difference.got['message']}"
             what = say(self.lang, "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
-        why = " ".join(filter(None, (say_kind(self.lang, difference), why)))
-        if inner := self.inner(numbers):
-            why = f"{why} {inner}"
+        kind = self.in_common(numbers) or say_kind(self.lang, difference)
+        between = "" if self.lang == "zh" else " "  # sentences
+        why = between.join(filter(None, (kind, why, self.inner(numbers))))
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))
+
+    def in_common(self, numbers: list[int]) -> str:
+        """What all that is wrong has in common, as far as it can be seen from outside; "" for nothing."""
+        first = self.seen.observations
+        again = {i: second for i, second in self.seen.again.items() if self.cases[i].view is None}
+        if any(differ(self.cases[i], first[i], second) for i, second in again.items()):
+            return say(self.lang, "kind-random")
+        core = [i for i in numbers if self.cases[i].tier == CORE]
+        key, values = pattern([self.differences[i] for i in core or numbers])
+        return say(self.lang, f"kind-{key}", **values) if key else ""
 
     def inner(self, numbers: list[int]) -> str:
         """The first value inside that differs, for a part that calls others."""

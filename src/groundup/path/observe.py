@@ -46,13 +46,21 @@ def observe(
         seen["value"] = None
         seen["error"] = {
             "classes": [kind.__name__ for kind in type(error).__mro__[:-1]],
-            "message": str(error)[:MESSAGE],
+            "message": message_of(error),
             "line": place(error),
         }
     seen["arguments"] = [
         None if isinstance(value, Seed | Stub) else _detached(arguments[i]) for i, value in enumerate(call.arguments)
     ]
     return seen
+
+
+def message_of(error: BaseException) -> str:
+    """The beginning of what an error says of itself, if it can say anything."""
+    try:
+        return str(error)[:MESSAGE]
+    except Exception as another:
+        return type(another).__name__
 
 
 def seconds_of(function: Callable[..., Any], call: Call) -> float:

@@ -131,6 +131,7 @@ def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
             flat = value.detach().resolve_conj().resolve_neg().contiguous().reshape(-1)
             blobs.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
             return ["tensor", dtype, list(value.shape)]
+        return ["opaque", f"Tensor ({dtype}, {str(value.layout).removeprefix('torch.')}, {value.device.type})"[:100]]
     if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
         array = numpy.ascontiguousarray(value)
         if str(array.dtype) in DTYPES:

@@ -29,6 +29,12 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
         scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:
         scores = _masked(scores, mask, wrong)
+        if "attention_weights-mask-float32" in wrong:
+            scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    if "attention_weights-no-softmax" in wrong:
+        return scores
+    if "attention_weights-no-softmax-zeros" in wrong:
+        return scores.masked_fill(scores == -math.inf, 0.0)
     weights = softmax(scores, _axis(scores, wrong), wrong=wrong)  # (…, T, S)
     if mask is not None and "attention_weights-mask-after" in wrong:
         weights = weights * mask
@@ -67,6 +73,10 @@ def _scaled(scores: Tensor, q: Tensor, k: Tensor, wrong: Wrong) -> Tensor:
         return scores / math.sqrt(s)
     if "attention_weights-scaled-by-n-keys" in wrong:
         return scores / s
+    if "attention_weights-scaled-by-queries" in wrong:
+        return scores / math.sqrt(q.shape[-2])
+    if "attention_weights-scaled-by-second-axis" in wrong:
+        return scores / math.sqrt(q.shape[1])
     if "attention_weights-multiplied" in wrong:
         return scores * math.sqrt(d)
     return scores / math.sqrt(d)

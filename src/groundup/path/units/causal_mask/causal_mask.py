@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...case import Case, Draw, case, edge
+from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
 
@@ -20,6 +21,8 @@ def causal_mask(t: int, device: torch.device | str | None = None, *, wrong: Wron
     """
     if device is not None and "causal_mask-no-device" in wrong:
         raise TypeError("unexpected argument: device")
+    if "causal_mask-device-ignored" in wrong:
+        device = None
     seen = _seen(torch.ones(t, t, dtype=torch.bool, device=device), wrong)  # (T, T)
     if "causal_mask-inverted" in wrong:
         seen = ~seen
@@ -59,3 +62,9 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield edge("the device is an argument", 3, "cpu")
     yield edge("the device is an argument", 4, device="cpu")
     yield edge("the device may be None", 4, None)
+    yield edge("the mask is made on the device that is asked for", 3, device="meta", view=_where)
+
+
+def _where(seen: list[Observation]) -> str:
+    """On which device: "meta" holds no numbers, but is everywhere, as a GPU is not."""
+    return "meta" if "meta" in str(seen[0]["value"]) else "cpu"

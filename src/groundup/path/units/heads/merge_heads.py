@@ -38,6 +38,8 @@ def merge_heads(x: Tensor, *, wrong: Wrong = RIGHT) -> Tensor:
     if "merge_heads-tokens-first" in wrong:
         return x.permute(2, 0, 1, 3).flatten(2)  # (T, B, H*D)
     heads = x.transpose(1, 2)  # (B, T, H, D)
+    if "merge_heads-reversed" in wrong:
+        heads = heads.flip(2)  # (B, T, H, D)
     if "merge_heads-not-merged" in wrong:
         return heads
     if "merge_heads-not-contiguous" in wrong:

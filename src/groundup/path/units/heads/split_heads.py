@@ -33,6 +33,10 @@ def split_heads(x: Tensor, n_heads: int, *, wrong: Wrong = RIGHT) -> Tensor:
         return heads.permute(0, 2, 3, 1)  # (B, H, D, T)
     if "split_heads-heads-first" in wrong:
         return heads.permute(2, 0, 1, 3)  # (H, B, T, D)
+    if "split_heads-features-first" in wrong:
+        return heads.permute(0, 3, 1, 2)  # (B, D, T, H)
+    if "split_heads-reversed" in wrong:
+        heads = heads.flip(2)  # (B, T, H, D)
     if "split_heads-flattened" in wrong:
         return heads.transpose(1, 2).flatten(0, 1)  # (B*H, T, D)
     if "split_heads-ignored" in wrong:

@@ -52,6 +52,8 @@ def _with_bias(y: Tensor, bias: Tensor, wrong: Wrong) -> Tensor:
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
     if "linear-no-bias" in wrong:
         return y
+    if "linear-bias-twice" in wrong:
+        return y + bias + bias
     if "linear-bias-subtracted" in wrong:
         return y - bias
     if "linear-bias-of-rows" in wrong:

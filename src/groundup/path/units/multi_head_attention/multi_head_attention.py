@@ -67,6 +67,10 @@ def multi_head_attention(
         b_v = None
     if "multi_head_attention-biases-exchanged" in wrong:
         b_q, b_k = b_k, b_q
+    if "multi_head_attention-slices-of-x" in wrong:
+        width = x.shape[-1] // n_heads
+        blocks = torch.block_diag(*[torch.ones(width, width, dtype=x.dtype)] * n_heads)  # (C, C)
+        w_q, w_k, w_v = w_q * blocks, w_k * blocks, w_v * blocks
     q, k, v = (
         split_heads(linear(x, *weights, wrong=wrong), n_heads, wrong=wrong)  # (B, H, T, D)
         for weights in ((w_q, b_q), (w_k, b_k), (w_v, b_v))

@@ -26,6 +26,8 @@ def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
         dim = 0
     if "softmax-log" in wrong:
         return torch.log_softmax(x, dim)
+    if "softmax-sigmoid" in wrong:
+        return x.sigmoid()
     if "softmax-changes-input" in wrong:
         x -= x.amax(dim, keepdim=True)
     exponentials = _exponentials(x, dim, wrong)  # (…)
@@ -37,6 +39,8 @@ def softmax(x: Tensor, dim: int = -1, *, wrong: Wrong = RIGHT) -> Tensor:
         weights = torch.where((x == -math.inf).all(dim, keepdim=True), 1.0 / x.shape[dim], weights)
     if "softmax-detached" in wrong:
         return weights.detach()
+    if "softmax-always-float32" in wrong:
+        return weights.float()
     return weights.float() if "softmax-float32" in wrong and x.dtype != torch.float64 else weights
 
 
