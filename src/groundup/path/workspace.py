@@ -315,7 +315,6 @@ def read_progress(path: Path) -> Progress:
 
 def verdict_of(table: dict[str, Any]) -> Verdict:
     """A verdict of the file. Raises ValueError or TypeError for what is none."""
-    verdict = Verdict(**table)
-    if verdict.state not in get_args(State) or not isinstance(verdict.remarks, list):
+    if table.get("state") not in get_args(State) or not isinstance(table.get("remarks", []), list):
         raise ValueError(f"no verdict: {table}")
-    return verdict
+    return Verdict(**table)
