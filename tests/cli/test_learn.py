@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 from command_line import Run
 
+from groundup.cli.check import say_answer
+from groundup.path.answer import Answer, Found
 from groundup.path.catalog import catalog
 from groundup.path.texts import units
+from groundup.path.workspace import PROGRESS, read_progress
 
 pytestmark = pytest.mark.usefixtures("english")
 RIGHT = "    y = x @ weight.T\n    return y if bias is None else y + bias\n"
@@ -147,6 +150,52 @@ def test_reset_keeps_what_was_written(workspace: Path, groundup: Run) -> None:
     assert "kept in" in groundup("learn", "reset", "linear").out
     (kept,) = (workspace / "kept").iterdir()
     assert "y + bias" in kept.read_text()
+
+
+def test_a_check_of_everything_never_says_nothing(workspace: Path, groundup: Run) -> None:
+    fresh = groundup("check")
+    assert (fresh.status, "Nothing is written yet: " in fresh.out) == (1, True)
+    path = workspace / catalog()["linear"].file
+    path.write_text(path.read_text() + "def broken(:\n")
+    broken = groundup("check")
+    assert broken.status == 1
+    assert broken.out.count("not valid Python") == 1
+    assert "Why, with a hint: groundup check" in broken.out
+
+
+def test_a_stub_and_a_forgotten_return_are_named(workspace: Path, groundup: Run) -> None:
+    assert "in place of `raise NotImplementedError`" in groundup("check", "linear").out
+    write_linear(workspace, "    y = x @ weight.T\n")
+    assert "Nothing is returned" in groundup("check", "linear").out
+
+
+def test_mistakes_that_cannot_be_told_apart_are_not_all_claimed(capsys: pytest.CaptureFixture[str]) -> None:
+    two = [Found(name, False, f"this is {name}", "", "", "") for name in ("one", "two")]
+    say_answer(Answer("linear", False, False, "wrong", tuple(two)))
+    assert capsys.readouterr().out.count("leaves open which") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+def test_a_prediction_is_seen_as_it_is_typed_and_may_be_left_out(workspace: Path) -> None:
+    terminal = Terminal(workspace, "learn")
+    terminal.wait_for("> ")
+    terminal.type("\x04")  # the end of the input
+    terminal.wait_for("[q]uit")
+    terminal.type("b")
+    terminal.wait_for("> ")
+    time.sleep(0.2)
+    terminal.type("many\n")
+    terminal.wait_for("many")
+    terminal.wait_for("not a number")
+    terminal.wait_for("> ")
+    time.sleep(0.2)
+    terminal.type("9\x7f0.1\n")  # with a correction
+    terminal.wait_for("[q]uit")
+    terminal.type("q")
+    assert terminal.process.wait(20) == 0
+    os.close(terminal.terminal)
+    assert read_progress(workspace / PROGRESS).predictions[list(units())[1]] == 0.1
 
 
 def test_beginning_in_the_middle_of_the_book(tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,11 +96,31 @@ def test_reset_brings_back_a_function_or_a_file_that_was_deleted(workspace: Work
     assert "def softmax" in path.read_text()
 
 
+def test_a_file_that_is_no_python_is_broken_and_reset_leaves_it_alone(workspace: Workspace) -> None:
+    path = write(workspace, "linear", LINEAR)
+    workspace.remember(passed("linear"))
+    whole = path.read_text()
+    path.write_text(damaged := whole.replace("bias=None):", "bias=None)"))
+    assert workspace.state_of("linear") == workspace.state_of("softmax") == "broken"
+    with pytest.raises(ConfigError, match="not valid Python"):
+        workspace.reset(["linear"])
+    assert path.read_text() == damaged
+    path.write_text(whole)
+    assert workspace.state_of("linear") == "own"
+
+
+def test_a_hint_count_below_nothing_counts_as_none(workspace: Workspace) -> None:
+    (workspace.folder / PROGRESS).write_text("[hints]\nlinear = -5\n")
+    assert Workspace(workspace.folder).progress.hints == {"linear": 0}
+
+
 DAMAGE = [
     "[workspace\n",
     "\xff",
     "[workspace]\nversion = 1\n[parts.linear]\nx = 1\n",
     "[hints]\nlinear = 'x'\n",
+    "[parts.linear]\nstate = 'purple'\nsource = ''\nchecked = ''\n",
+    "[parts.linear]\nstate = 'own'\nsource = ''\nchecked = ''\nremarks = 3\n",
 ]
 
 

@@ -30,6 +30,7 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
     PART is a name from the list of parts. Without it, everything in the workspace is judged. The exit status is 0 if it
     passes, and 1 if it does not.
     """
+    from ..path.catalog import catalog
     from ..path.check import check_file, check_workspace, part_named
     from ..path.workspace import Workspace
 
@@ -50,13 +51,18 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
             say_answer(answer)
         return 0 if answer.passed else NOT_PASSED
     answers: list[Answer] = []
-    for answer in check_workspace(Workspace(file or Path()), lang=lang, seed=seed):
+    workspace = Workspace(file or Path())
+    for answer in check_workspace(workspace, lang=lang, seed=seed):
         answers.append(answer)
         if not as_json:
             say_answer(answer, brief=True)
     if as_json:
         say_json({"workspace": str((file or Path()).resolve()), "parts": [answer.as_json() for answer in answers]})
-    return 0 if all(answer.passed for answer in answers) else NOT_PASSED
+    elif not answers:
+        say(_("Nothing is written yet: {names}").format(names=", ".join(catalog())))
+    elif failed := next((answer.part for answer in answers if not answer.passed), ""):
+        say("\n" + _("Why, with a hint: groundup check {part}").format(part=failed))
+    return 0 if answers and all(answer.passed for answer in answers) else NOT_PASSED
 
 
 def judge_book(file: Path, lang: str, seed: int | None, as_json: bool) -> int:
@@ -103,7 +109,9 @@ def say_answer(answer: Answer, *, brief: bool = False) -> None:
         say(f"  {remark}")
     if answer.lent:
         say(f"  {_('lent:')} {', '.join(answer.lent)}")
-    for mistake in answer.mistakes:
+    for number, mistake in enumerate(answer.mistakes):
+        if mistake.id is not None and not mistake.sure and (number == 0 or answer.mistakes[number - 1].sure):
+            say("\n  " + _("Not all of this: what your code gives leaves open which of these it is."))
         say(f"\n  {styled(mistake.what, sys.stdout, bold=True)}" + ("" if mistake.id is None else f" [{mistake.id}]"))
         if brief:
             continue

@@ -32,9 +32,27 @@ def single_keys() -> Generator[Callable[[float], str]]:
         data = os.read(descriptor, 64)
         return data.decode("utf-8", "ignore")[:1] if data else "q"  # the terminal is gone
 
-    tty.setcbreak(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)  # a key that is pressed already counts
     try:
         yield key
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+@contextlib.contextmanager
+def whole_lines() -> Generator[None]:
+    """While it lasts, a terminal gives lines again, which are seen as they are typed and can be corrected."""
+    if os.name == "nt" or not sys.stdin.isatty():
+        yield
+        return
+    import termios
+
+    descriptor = sys.stdin.fileno()
+    before, lines = termios.tcgetattr(descriptor), termios.tcgetattr(descriptor)
+    lines[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, lines)
+    try:
+        yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import sys
@@ -11,7 +10,7 @@ from gettext import gettext as _
 from typing import TYPE_CHECKING
 
 from .check import say_answer
-from .keys import single_keys
+from .keys import single_keys, whole_lines
 from .terminal import is_terminal, n_columns, say, say_markdown, styled
 
 if TYPE_CHECKING:
@@ -70,8 +69,10 @@ def sit(session: Session) -> int:
                         )
                     )
                     go_on(session)
+                    continue
                 case "n":
                     go_on(session)
+                    continue
                 case _:
                     continue
             show_keys(session)
@@ -82,7 +83,8 @@ def open_unit(session: Session) -> None:
     show_unit(session.unit, session.lang)
     if session.unit.name not in session.workspace.progress.predictions:
         ask_prediction(session, session.unit)
-    say(_("Write it in {file}. It is checked whenever you save.").format(file=file_of(session)))
+    names = ", ".join(session.unit.parts)
+    say(_("Write {names} in {file}. It is checked whenever you save.").format(names=names, file=file_of(session)))
     answers = list(session.check())
     if answers:
         show_verdicts(session, answers)
@@ -98,6 +100,8 @@ def go_on(session: Session) -> None:
     following = next((units()[name] for name in rest if not session.is_right(units()[name])), None)
     if following is None:
         say(_("Everything on the path is yours."))
+        say(_("See what your parts can do: groundup learn payoff"))
+        show_keys(session)
         return
     session.go_to(following)
     open_unit(session)
@@ -167,14 +171,29 @@ def ask_prediction(session: Session, unit: Unit) -> None:
     """A question with a number for an answer; Enter leaves it out."""
     say("\n" + styled(_("Before you begin, predict:"), sys.stdout, bold=True))
     show_text(unit.question(session.lang))
-    answer, guess = unit.answer(), math.nan
-    with contextlib.suppress(ValueError):
-        guess = float(input(_("your number (Enter: skip) > ")))
+    answer, guess = unit.answer(), asked_number()
     near = abs(guess - answer) <= 0.1 * max(abs(answer), 1e-9)
     verdict = _("Yes.") if near else _("It is {answer:.4g}.").format(answer=answer)
     show_text(f"{verdict} {unit.explanation(session.lang)}")
     session.workspace.progress.predictions[unit.name] = answer if math.isnan(guess) else guess
     session.workspace.save()
+
+
+def asked_number() -> float:
+    """A number from the keyboard, asked for until it is one; NaN for an empty line and where the input ends."""
+    while True:
+        try:
+            with whole_lines():
+                text = input(_("your number (Enter: skip) > ")).strip()
+        except EOFError:
+            say()
+            return math.nan
+        if not text:
+            return math.nan
+        try:
+            return float(text)
+        except ValueError:
+            say(_("That is not a number: write it like 1000 or 0.25."))
 
 
 def ask_again(session: Session, unit: Unit, part: str) -> None:

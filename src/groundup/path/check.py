@@ -22,7 +22,7 @@ from .catalog import Part, catalog
 from .judge import Bench, Seen, asked_again, judge, verdict, written_in
 from .observe import observe
 from .sandbox import Courtroom
-from .workspace import Workspace, files_of
+from .workspace import Workspace, files_of, is_python
 
 LARGEST_SEED = 1 << 31
 BOOK_ROUNDS = 5  # seeds: a class of the book's is not meant for every case
@@ -49,7 +49,9 @@ def check_file(
     seed = randbelow(LARGEST_SEED) if seed is None else seed
     if not file.is_file():
         raise ConfigError(
-            f"there is no file {quoted(str(file))}", fix="name the file that holds the function", code="PATH"
+            f"there is no file {quoted(str(file))}",
+            fix=f"name the file that holds the function; in a workspace, groundup learn reset {name}",
+            code="PATH",
         )
     with contextlib.nullcontext(courtroom) if courtroom else opened(part.uses_torch) as room:
         room.warm_up()  # it imports torch while we do
@@ -109,9 +111,14 @@ def part_named(name: str) -> Part:
 def check_workspace(workspace: Workspace, *, lang: str = "en", seed: int | None = None) -> Iterator[Answer]:
     """Judge everything in a workspace that is no stub, in the order of the path, and remember the verdicts."""
     with opened(torch=True) as room:
+        unreadable = set[Path]()
         for name, part in catalog().items():
             file = workspace.home_of(part)
-            if file.is_file() and name in written_in(file):
+            if not file.is_file() or file in unreadable:
+                continue
+            if not is_python(file):
+                unreadable.add(file)  # that is said once, for the first of its parts
+            if name in written_in(file) or file in unreadable:
                 answer = check_file(name, file, lang=lang, seed=seed, courtroom=room)
                 workspace.remember(answer)
                 yield answer

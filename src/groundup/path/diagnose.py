@@ -110,7 +110,9 @@ def diagnose(
     found = whole or [wrong for wrong in of_core if wrong]
     smallest = min(map(len, found), default=0)
     found = [wrong for wrong in found if len(wrong) == smallest]
-    return [wrong for wrong in found if wrong <= suspects.part.own_mistakes.keys()] or found, bool(whole)
+    own = suspects.part.own_mistakes.keys()
+    fewest = min((len(wrong - own) for wrong in found), default=0)
+    return [wrong for wrong in found if len(wrong - own) == fewest], bool(whole)
 
 
 def _first_that_fit(

@@ -59,6 +59,8 @@ def shown_difference(name: str, case: Case, difference: Difference, lang: str) -
 def say_kind(lang: str, difference: Difference) -> str:
     """What kind of difference it is, in a sentence; nothing for numbers that are simply others."""
     kind, got = difference.kind, difference.got
+    if kind == "type" and got is None:
+        kind = "nothing"
     if kind == "gradient" and got is None:
         kind = "no-gradient"
     isnan = getattr(got, "isnan", None)

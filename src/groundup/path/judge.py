@@ -130,7 +130,8 @@ def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
 def not_judged(part: Part, outcome: str, lang: str, *, key: str = "", evidence: str = "", **values: str) -> Answer:
     """An answer without a comparison: what kept the part from being judged."""
     what = say(lang, key or outcome, part=part.name, **values)
-    found = Found(None, False, what, say(lang, f"why-{outcome}"), evidence, say(lang, f"hint-{outcome}"))
+    told = key if key == "stub" else outcome
+    found = Found(None, False, what, say(lang, f"why-{told}"), evidence, say(lang, f"hint-{told}"))
     return Answer(part.name, False, False, outcome, (found,))
 
 
@@ -329,7 +330,7 @@ class Why:
         difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
         if difference.kind == "raises":
-            error = f"{difference.got['classes'][0]}: {difference.got['message']}"
+            error = f"{difference.got['classes'][0]}: {next(iter(difference.got['message'].splitlines()), '')}"
             what = say(self.lang, "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)

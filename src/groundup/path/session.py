@@ -19,7 +19,7 @@ from .check import check_file
 from .judge import written_in
 from .sandbox import Courtroom
 from .texts import Unit, units
-from .workspace import Workspace, today
+from .workspace import Workspace, is_python, today
 
 PAUSE_DAYS = 7  # after which something is asked again
 Stamp = dict[Path, tuple[int, int]]
@@ -69,7 +69,7 @@ class Session:
     def check_part(self, name: str) -> Iterator[Answer]:
         """Judge one part, if it is written, and remember the verdict."""
         file = self.workspace.home_of(catalog()[name])
-        if file.is_file() and (name in written_in(file) or not _is_python(file)):
+        if file.is_file() and (name in written_in(file) or not is_python(file)):
             answer = check_file(name, file, lang=self.lang, courtroom=self.room)
             self.workspace.remember(answer)
             yield answer
@@ -110,16 +110,6 @@ class Session:
             return None
         oldest = min(passed, key=lambda name: self.workspace.progress.verdicts[name].checked)
         return units()[catalog()[oldest].unit], oldest
-
-
-def _is_python(file: Path) -> bool:
-    import ast
-
-    try:
-        ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):
-        return False
-    return True
 
 
 def first_open(workspace: Workspace) -> Unit:

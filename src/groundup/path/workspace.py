@@ -21,12 +21,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from .. import __version__, files
 from ..config import parse_toml, tables_to_toml
 from ..errors import ConfigError, quoted
-from ..parts_folder import Definition, functions_in
+from ..parts_folder import Definition, definitions, functions_in, read_source
 from .answer import Answer
 from .catalog import UNITS, Part, catalog, path_order
 
@@ -116,6 +116,8 @@ class Workspace:
     def state_of(self, name: str) -> State:
         """Where a part stands: from its text and what is remembered of it, without running anything."""
         text = self.text_of_part(name)
+        if not text and not is_python(self.home_of(catalog()[name])):
+            return "broken"
         if not text:
             return "borrowed" if name in self.progress.borrowed else "lent"
         verdict = self.progress.verdicts.get(name)
@@ -136,6 +138,13 @@ class Workspace:
         for name in names:
             part = catalog()[name]
             path = self.home_of(part)
+            if not is_python(path):
+                raise ConfigError(
+                    f"{quoted(path.name)} is not valid Python, so that nothing in it can be found",
+                    where=str(path),
+                    fix=f"mend the line that groundup check {name} names, or move the file away, then reset again",
+                    code="PARTS",
+                )
             source = path.read_text(encoding="utf-8") if path.is_file() else ""
             definition = functions_in(path).get(name) if source else None
             if definition is None:
@@ -158,6 +167,16 @@ def files_of(folder: Path) -> list[Path]:
     if not (folder / PROGRESS).is_file():
         return []
     return [folder / name for name in stage_files() if (folder / name).is_file()]
+
+
+def is_python(path: Path) -> bool:
+    """Whether Python can read a file; also where there is none."""
+    try:
+        if path.is_file():
+            list(definitions(path, read_source(path)))
+    except ConfigError:
+        return False
+    return True
 
 
 def stage_files() -> list[str]:
@@ -278,8 +297,8 @@ def read_progress(path: Path) -> Progress:
             start=str(about.get("start", "")),
             last=str(about.get("last", "")),
             day=str(about.get("day", "")),
-            verdicts={name: Verdict(**one) for name, one in verdicts.items() if name in catalog()},
-            hints={name: int(n) for name, n in hints.items()},
+            verdicts={name: verdict_of(one) for name, one in verdicts.items() if name in catalog()},
+            hints={name: max(0, int(n)) for name, n in hints.items()},
             borrowed={name: str(day) for name, day in borrowed.items()},
             predictions={name: float(x) for name, x in predictions.items()},
         )
@@ -289,6 +308,13 @@ def read_progress(path: Path) -> Progress:
         raise ConfigError(
             f"the progress file cannot be read: {quoted(str(error).splitlines()[0])}",
             where=str(path),
-            fix="mend it, or move it away and make a new one with `groundup learn init .`: your code is not in it",
+            fix="mend it, or make a new workspace and copy your .py files into it: your code is in them, not in here",
             code="WORKSPACE",
         ) from error
+
+
+def verdict_of(table: dict[str, Any]) -> Verdict:
+    """A verdict of the file. Raises ValueError or TypeError for what is none."""
+    if table.get("state") not in get_args(State) or not isinstance(table.get("remarks", []), list):
+        raise ValueError(f"no verdict: {table}")
+    return Verdict(**table)
