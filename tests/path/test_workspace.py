@@ -85,6 +85,16 @@ def test_reset_keeps_what_was_there(workspace: Workspace) -> None:
     assert workspace.state_of("linear") == "lent"
 
 
+def test_two_resets_in_one_second_keep_both(workspace: Workspace) -> None:
+    write(workspace, "linear", LINEAR)
+    first = workspace.reset(["linear"])
+    write(workspace, "linear", LINEAR.replace("x @", "(x) @"))
+    second = workspace.reset(["linear"])
+    assert first != second
+    assert "(x) @" in second.read_text()
+    assert "(x) @" not in first.read_text()
+
+
 def test_reset_brings_back_a_function_or_a_file_that_was_deleted(workspace: Workspace) -> None:
     path = workspace.folder / catalog()["linear"].file
     path.write_text("x = 1\n")

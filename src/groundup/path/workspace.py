@@ -133,7 +133,7 @@ class Workspace:
 
     def reset(self, names: list[str]) -> Path:
         """Put the stubs of these parts back. What was there is kept, in a file that is named after the time."""
-        kept = self.folder / "kept" / f"{time.strftime('%Y%m%d-%H%M%S')}.py"
+        kept = next_free(self.folder / "kept", time.strftime("%Y%m%d-%H%M%S"))
         olds = []
         for name in names:
             part = catalog()[name]
@@ -160,6 +160,12 @@ class Workspace:
             self.progress.verdicts.pop(name, None)
         self.save()
         return kept if olds else Path()
+
+
+def next_free(folder: Path, stem: str) -> Path:
+    """A .py file that is not there yet."""
+    names = (f"{stem}{suffix}.py" for suffix in ("", *(f"-{i}" for i in range(2, 1000))))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def files_of(folder: Path) -> list[Path]:
