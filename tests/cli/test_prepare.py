@@ -43,6 +43,7 @@ def test_texts_are_prepared_and_trained_on(corpus: Path, groundup: Run) -> None:
     assert f"written to {corpus / 'out'}" in shown.out
     command = next(line for line in shown.out.splitlines() if line.startswith("    groundup train "))
     assert "data.train" in command
+    assert f"model.vocab_size={Tokenizer.load(corpus / 'tokenizer').vocab_size}" in command
     answer = groundup(
         "train", "first-gpt", "--set", module.setting(str(corpus / "out")), "--run-dir", corpus / "run", "--json", *TINY
     )

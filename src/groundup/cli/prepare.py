@@ -91,7 +91,8 @@ def prepare(
     with stopped_by_signals(out), view_for(as_json) as view:
         index = run_prepare(files, tokenizer, out, options, report=view)
     answer = as_json_object(index, out, time.monotonic() - began) | {
-        "replaced_bytes": int(view.counts.get("replaced", 0))
+        "vocab_size": tokenizer.vocab_size,
+        "replaced_bytes": int(view.counts.get("replaced", 0)),
     }
     if as_json:
         say_json(answer)
@@ -156,7 +157,8 @@ def say_result(answer: Mapping[str, Any]) -> None:
     say(table(rows))
     say(f"{_('written to')} {quoted(answer['out'], 1000)}")
     if answer["out"].isprintable():
-        say(f"\n  {_('train on it')}\n    groundup train --set {shlex.quote(setting(answer['out']))}")
+        rows = f"--set model.vocab_size={answer['vocab_size']}"
+        say(f"\n  {_('train on it')}\n    groundup train --set {shlex.quote(setting(answer['out']))} {rows}")
     else:  # half a character, or a line end: a command that holds it cannot be read off a screen
         say(f"\n  {_('give the folder a simpler name before you train on it')}")
 
