@@ -88,6 +88,12 @@ def test_what_is_borrowed_from_torch_is_a_remark(judged) -> None:
     assert answer.remarks == ("borrowed from torch: softmax",)
 
 
+def test_a_part_written_twice_is_a_remark(judged) -> None:
+    answer = judged("softmax", "def softmax(x, dim=-1):\n    return x\n", SOFTMAX)
+    assert answer.passed
+    assert "more than once (lines 5, 9)" in answer.remarks[0]
+
+
 def test_what_is_slow_is_a_remark(judged) -> None:
     slow = SOFTMAX + (
         "def attention_weights(q, k, mask=None):\n    lead = q.shape[:-2]\n"

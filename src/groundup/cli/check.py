@@ -104,7 +104,8 @@ def say_answer(answer: Answer, *, brief: bool = False) -> None:
     else:
         verdict = styled(_("not yet"), sys.stdout, fg="red", bold=True)
         counts = _("{right} of {n} cases").format(right=n_right, n=answer.cases) if answer.failed else ""
-    say(f"{answer.part}: {verdict}" + (f" ({counts})" if counts else ""))
+    told = _("{verdict} ({counts})").format(verdict=verdict, counts=counts) if counts else verdict
+    say(f"{answer.part}: {told}")
     for remark in answer.remarks:
         say(f"  {remark}")
     if answer.lent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from gettext import gettext as _
@@ -75,7 +76,7 @@ def init(folder: Path, from_chapter: int | None, git: bool, as_json: bool) -> in
     say(_("{folder} is your workspace:").format(folder=folder))
     for path in workspace.files:
         say(f"  {path.name}")
-    say(_("Go on with: cd {folder} && groundup learn").format(folder=folder))
+    say(_("Go on with: cd {folder} && groundup learn").format(folder=shlex.quote(str(folder))))
     return 0
 
 

@@ -81,7 +81,7 @@ def judge(bench: Bench, cases: list[Case], *, book: bool = False) -> Answer:
     # With siblings of their own it may be one of those that is wrong: ask before looking for a reason.
     answer = replace(verdict(part, cases, seen, lang, search=not used), lent=lent)
     if answer.passed:
-        return replace(answer, remarks=tuple(remarks(part, seen, lang)))
+        return replace(answer, remarks=(*written_twice(bench), *remarks(part, seen, lang)))
     if not used or seen.outcome != "pass" or seen.library:
         return answer
     return with_lent_siblings(bench, cases, used, answer)
@@ -381,6 +381,12 @@ def judged_alone(bench: Bench, name: str) -> Answer:
     part, file = catalog()[name], next(path for path in bench.files if name in written_in(path))
     alone, cases = Bench(part, file, bench.files, bench.room, bench.lang), part.cases(1)
     return verdict(part, cases, trial(alone, cases, "lent"), bench.lang)
+
+
+def written_twice(bench: Bench) -> list[str]:
+    """A remark where a file defines the part more than once: Python takes the last, and a run would refuse both."""
+    lines = [one.line for one in definitions(bench.file, read_source(bench.file)) if one.name == bench.part.name]
+    return [say(bench.lang, "twice", lines=", ".join(map(str, lines)))] if len(lines) > 1 else []
 
 
 def remarks(part: Part, seen: Seen, lang: str) -> list[str]:
