@@ -150,7 +150,9 @@ reads in this order never meets anything unexplained.
     path.diagnose               trying every known mistake
     path.replay                 the first inner value that differs
     path.answer                 a verdict
-    path.judge                  is it right, and if not, why?
+    path.source                 what a file says before it runs
+    path.verdict                is it right, and if not, why?
+    path.judge                  whose fault is it?
     path.texts                  the text of a unit
     path.book_adapters          the book's classes as parts
     path.book                   a reader's notebook

@@ -2,7 +2,7 @@
 
 Its fields are those of `groundup check --json`, fixed by the list of parts.
 
-Read next: `judge.py`.
+Read next: `source.py`.
 """
 
 from __future__ import annotations

@@ -19,9 +19,11 @@ from ..errors import ConfigError, quoted
 from .answer import Answer
 from .book import KEPT_AS, BookFile, read_book
 from .catalog import Part, catalog
-from .judge import Bench, Seen, asked_again, judge, verdict, written_in
+from .judge import Bench, asked_again, judge
 from .observe import observe
 from .sandbox import Courtroom
+from .source import written_in
+from .verdict import Seen, verdict
 from .workspace import Workspace, files_of, is_python
 
 LARGEST_SEED = 1 << 31

@@ -16,8 +16,8 @@ from types import TracebackType
 from .answer import Answer
 from .catalog import catalog
 from .check import check_file
-from .judge import written_in
 from .sandbox import Courtroom
+from .source import written_in
 from .texts import Unit, units
 from .workspace import Workspace, is_python, today
 
