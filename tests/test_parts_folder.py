@@ -235,3 +235,15 @@ def test_a_neighbour_of_a_stub_gets_the_lent_part(tmp_path: Path) -> None:
     assert parts.lent == {"softmax"}
     q = torch.eye(2)
     assert torch.equal(parts.attention_weights(q, q), torch.softmax(q, -1))
+
+
+def test_a_part_written_in_another_file_stands_for_its_stub(tmp_path: Path) -> None:
+    (tmp_path / "attention.py").write_text(
+        'def softmax(x, dim=-1):\n    """A stub."""\n\n\n'
+        "def attention_weights(q, k, mask=None):\n    return softmax(q @ k.mT)\n"
+    )
+    (tmp_path / "other.py").write_text("def softmax(x, dim=-1):\n    return x * 0 + 7\n")
+    parts = Parts.from_folder(tmp_path)
+    assert parts.own == {"softmax", "attention_weights"}
+    q = torch.eye(2)
+    assert torch.equal(parts.attention_weights(q, q), torch.full((2, 2), 7.0))

@@ -78,9 +78,10 @@ def read_folder(folder: Path, library: Mapping[str, Function]) -> Folder:
     sources = {path: read_source(path) for path in paths}
     found = [definition for path in paths for definition in definitions(path, sources[path])]
     own: dict[str, Definition] = {}
-    for definition in found:
+    stubs = [definition for definition in found if definition.is_stub and definition.name in library]
+    for definition in [*stubs, *(one for one in found if not one.is_stub)]:  # what is written stands for its stub
         if definition.name in library:
-            if definition.name in own:
+            if definition.name in own and definition.is_stub == own[definition.name].is_stub:
                 raise ConfigError(
                     f"{definition.name} is written twice",
                     where=f"{own[definition.name].where} and {definition.where}",
@@ -92,8 +93,8 @@ def read_folder(folder: Path, library: Mapping[str, Function]) -> Folder:
     with importable(folder, written, library) as modules:
         for path in paths:
             modules.load(path)
-        for name in own.keys() - written.keys():  # its neighbours in the file may call a stub by its name
-            setattr(modules.load(own[name].path), name, library[name])
+        for stub in stubs:  # its neighbours in the file may call it by its name
+            setattr(modules.load(stub.path), stub.name, modules.part(stub.name))
     functions = {
         name: modules.function(definition)
         for name, definition in written.items()

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import Run
 
 from groundup.errors import ConfigError
 from groundup.path.book import read_book
 from groundup.path.check import check_book
+from groundup.training import Parts
 
 ATTENTION = """
 import torch
@@ -93,3 +95,24 @@ def test_what_is_no_book_is_an_error(tmp_path: Path, name: str, text: str, said:
     (tmp_path / name).write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_book(tmp_path / name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("english")
+def test_in_a_workspace_they_are_taken_as_own_and_run(
+    tmp_path: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert groundup("learn", "init", tmp_path / "my_llm").status == 0
+    monkeypatch.chdir(tmp_path / "my_llm")
+    (tmp_path / "ch03.py").write_text(RIGHT)
+    assert "taken as your own" in groundup("check", "--book", tmp_path / "ch03.py").out
+    states = groundup("learn", "status", "--json").json
+    assert states["multi_head_attention"] in ("own", "edges")
+    assert states["scaled_dot_product_attention"] == "lent"  # the book's class has no mask yet: half of the part
+    parts = Parts.from_folder(tmp_path / "my_llm")
+    assert parts.own == {"multi_head_attention"}
+    own = groundup("check", "multi_head_attention", "--json").json
+    assert own["core"], own
+    kept = tmp_path / "my_llm" / "from_book.py"
+    kept.write_text(kept.read_text().replace("self.head_dim ** 0.5", "1"))
+    assert groundup("learn", "status", "--json").json["multi_head_attention"] == "unchecked"

@@ -82,11 +82,12 @@ def judge_book(file: Path, lang: str, seed: int | None, as_json: bool) -> int:
             say()
         for name in book.twice:
             say(_("{name} is left out: a later class is the same part").format(name=name))
-    if Path(PROGRESS).is_file() and all(answer.core for answer in answers):
-        write_text(Path(KEPT_AS), book.source)
+    if Path(PROGRESS).is_file() and book.whole and all(answer.core for answer in answers):
         workspace = Workspace(Path())
+        write_text(Path(KEPT_AS), book.source_of_whole())
         for answer in answers:
-            workspace.remember(answer)
+            if answer.part in book.whole:
+                workspace.remember(answer)
         if not as_json:
             say(_("taken as your own: {path}").format(path=KEPT_AS))
     return 0 if all(answer.passed for answer in answers) else NOT_PASSED

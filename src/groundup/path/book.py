@@ -29,15 +29,26 @@ CLASSES = [
     ("SelfAttention_v2", "scaled_dot_product_attention", "self_attention"),
     ("SelfAttention_v1", "scaled_dot_product_attention", "self_attention"),
 ]
+HALF = {"self_attention"}  # a class without a mask is a step on the way to the part, and cannot stand for it in a model
 
 
 @dataclass(frozen=True)
 class BookFile:
-    """What was found. parts: each with the class that computes it; twice: classes that a later one covers."""
+    """What was found. parts: each with the class that computes it; twice: classes that a later one covers.
+
+    source: a file that holds them all as parts; whole: those of them that a model can be built with.
+    """
 
     source: str
     parts: dict[str, str]
     twice: tuple[str, ...]
+    whole: tuple[str, ...]
+
+    def source_of_whole(self) -> str:
+        """The file with the whole ones alone."""
+        lines = self.source.splitlines(keepends=True)
+        half = tuple(f"{part} = functools.partial(" for part in self.parts if part not in self.whole)
+        return "".join(line for line in lines if not half or not line.startswith(half))
 
 
 def read_book(path: Path) -> BookFile:
@@ -55,7 +66,7 @@ def read_book(path: Path) -> BookFile:
     kept = [node for node in tree.body if is_definition(node)]
     names = {node.name for node in kept if isinstance(node, ast.ClassDef)}
     parts: dict[str, str] = {}
-    twice, adapted = list[str](), list[str]()
+    twice, adapted, whole = list[str](), list[str](), list[str]()
     for name, part, adapter in CLASSES:
         if name not in names:
             continue
@@ -64,6 +75,7 @@ def read_book(path: Path) -> BookFile:
             continue
         parts[part] = name
         adapted.append(f"{part} = functools.partial({adapter}, {name})")
+        whole += [part] if adapter not in HALF else []
     if not parts:
         known = ", ".join(name for name, *_ in CLASSES)
         raise ConfigError(
@@ -75,7 +87,7 @@ def read_book(path: Path) -> BookFile:
     body = "\n\n\n".join(ast.get_source_segment(text, node) or "" for node in kept)
     head = "from __future__ import annotations\n\nimport functools\n"
     ours = adapters.split("from __future__ import annotations\n", 1)[1]
-    return BookFile(f"{head}{ours}\n\n{body}\n\n\n" + "\n".join(adapted) + "\n", parts, tuple(twice))
+    return BookFile(f"{head}{ours}\n\n{body}\n\n\n" + "\n".join(adapted) + "\n", parts, tuple(twice), tuple(whole))
 
 
 def is_definition(node: ast.stmt) -> bool:

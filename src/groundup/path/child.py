@@ -30,7 +30,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..parts_folder import Definition, Modules, functions_in, importable
+from ..parts_folder import Modules, functions_in, importable
 from ..seam import Function
 from .case import Call
 from .lending import functions_of
@@ -190,16 +190,16 @@ class Child:
         self.file = Path(setting["file"])
         self.stand_in = stand_in_for_groundup()
         part, lent = setting["part"], functions_of(setting["lent"])
-        found = {name: one for path in setting["files"] for name, one in functions_in(Path(path)).items()}
-        own = {name: definition for name, definition in found.items() if not definition.is_stub}
+        found = [one for path in setting["files"] for one in functions_in(Path(path)).values()]
+        own = {definition.name: definition for definition in found if not definition.is_stub}
         if setting["siblings"] == "lent":
             own = {name: definition for name, definition in own.items() if name == part or name not in lent}
         with importable(self.file.parent, own, lent) as modules:
             function = self._load(modules, part)
             if function is None:
                 return
-            for module in modules.loaded.values():
-                _seat(module, part, own, lent, setting["names"])
+            for module in list(modules.loaded.values()):
+                _seat(modules, module, part, setting["names"])
             number = 0
             while (frame := read_frame(self.asked)) is not None:
                 _nonce, number, question = unpack(frame)
@@ -258,16 +258,15 @@ class Child:
         return lines[-1] if lines else 0
 
 
-def _seat(
-    module: types.ModuleType, part: str, own: Mapping[str, Definition], lent: Mapping[str, Function], names: list[str]
-) -> None:
-    """In a loaded file, have the parts beside the judged one take notes, and lend those that are stubs or not there."""
+def _seat(modules: Modules, module: types.ModuleType, part: str, names: list[str]) -> None:
+    """In a loaded file, have the parts beside the judged one take notes; what is a stub or not there is own or lent."""
     for name in names:
         function = getattr(module, name, None)
-        if name not in vars(module) and name in lent and name not in own:
-            function = lent[name]
+        is_here = name in modules.own and str(modules.own[name].path) == module.__file__
+        if not is_here and (name in modules.own or name in modules.library):
+            function = modules.part(name)
         if name != part and callable(function):
-            setattr(module, name, noted(name, function if name in own else lent.get(name, function)))
+            setattr(module, name, noted(name, function))
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from ..config import parse_toml, tables_to_toml
 from ..errors import ConfigError, quoted
 from ..parts_folder import Definition, definitions, functions_in, read_source
 from .answer import Answer
+from .book import KEPT_AS
 from .catalog import UNITS, Part, catalog, path_order
 
 PROGRESS = "progress.toml"
@@ -95,10 +96,9 @@ class Workspace:
 
     def home_of(self, part: Part) -> Path:
         """The file that holds a part, or the one in which it belongs."""
-        for path in self.files:
-            if part.name in functions_in(path):
-                return path
-        return self.folder / part.file
+        found = [functions_in(path).get(part.name) for path in self.files]
+        there = sorted((one for one in found if one is not None), key=lambda one: one.is_stub)
+        return there[0].path if there else self.folder / part.file
 
     def remember(self, answer: Answer) -> None:
         """Keep a verdict, with the text that it is about."""
@@ -129,7 +129,10 @@ class Workspace:
         """The text of a written part; empty for a stub and for what is not there."""
         path = self.home_of(catalog()[name])
         definition = functions_in(path).get(name)
-        return "" if definition is None or definition.is_stub else text_of(path, definition)
+        if definition is None or definition.is_stub:
+            return ""
+        # A name that is given to something made elsewhere in the file says nothing by itself.
+        return path.read_text(encoding="utf-8") if definition.is_given else text_of(path, definition)
 
     def reset(self, names: list[str]) -> Path:
         """Put the stubs of these parts back. What was there is kept, in a file that is named after the time."""
@@ -169,10 +172,10 @@ def next_free(folder: Path, stem: str) -> Path:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The files of the stages, if the folder is a workspace; otherwise none."""
+    """The files of the stages and what was taken from the book, if the folder is a workspace; otherwise none."""
     if not (folder / PROGRESS).is_file():
         return []
-    return [folder / name for name in stage_files() if (folder / name).is_file()]
+    return [folder / name for name in (*stage_files(), KEPT_AS) if (folder / name).is_file()]
 
 
 def is_python(path: Path) -> bool:
