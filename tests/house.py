@@ -17,7 +17,18 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 FLOORS = [
-    ["errors", "config", "report", "files", "strict_json", "canonical_json", "randomness", "seam", "parts_folder"],
+    [
+        "errors",
+        "config",
+        "report",
+        "files",
+        "strict_json",
+        "canonical_json",
+        "randomness",
+        "seam",
+        "parts_folder",
+        "processes",
+    ],
     ["text", "model", "backprop", "kernels"],
     ["generation", "weights", "evaluation", "training", "finetuning", "insight", "path"],
     ["cli", "serve"],

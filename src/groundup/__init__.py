@@ -17,6 +17,7 @@ reads in this order never meets anything unexplained.
     randomness                  a generator of its own for every use
     seam                        how a part gets into a model
     parts_folder                a folder of somebody's own parts
+    processes                   what they need to know of each other
 
     text.bpe                    byte-pair encoding as the book writes it
     text.patterns               where a text may be cut

@@ -157,7 +157,7 @@ def _defined(body: list[ast.stmt], path: Path) -> Iterator[Definition]:
             ) if isinstance(value, ast.Lambda | ast.Name | ast.Attribute | ast.Call):
                 yield Definition(name, path, node.lineno, is_stub=False, is_given=True)
             case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                pass  # not run when the file is loaded
+                pass  # what stands there runs in a script, and never where the file is loaded
             case ast.If() | ast.Try() | ast.With():
                 inner = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
                 inner += [child for handler in getattr(node, "handlers", ()) for child in handler.body]

@@ -5,7 +5,7 @@ Every one of them is somebody's `softmax`; some compute it rightly, and do somet
 
 from __future__ import annotations
 
-# ruff: noqa: E501
+# ruff: noqa: E501 -- each program in one line, so that they can be read as a list
 RIGHT = "import torch\ndef softmax(x, dim=-1):\n    e = (x - x.amax(dim, keepdim=True).clamp_min(-1e30)).exp()\n    return e / e.sum(dim, keepdim=True).clamp_min(1e-30)\n"
 WRONG = "import torch\ndef softmax(x, dim=-1):\n    return torch.ones_like(x)\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from gettext import gettext as _
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .language import language_in_use
 from .terminal import indented, padded, say, say_json, styled, width
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
     from ..path.check import check_file, check_workspace, part_named
     from ..path.workspace import Workspace
 
-    lang = os.environ.get("LANGUAGE", "en")
+    lang = language_in_use()
     if book is not None:
         return judge_book(book, lang, seed, as_json)
     if part is not None:

@@ -50,6 +50,11 @@ def use_language(language: str) -> None:
     gettext.textdomain("groundup")
 
 
+def language_in_use() -> str:
+    """The language that gettext speaks."""
+    return os.environ.get("LANGUAGE") or "en"
+
+
 def taken_from(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """(the value of --lang, the other words): it may stand anywhere, and is wanted before anything is read."""
     rest: list[str] = []

@@ -14,7 +14,8 @@ import click
 from ..errors import ConfigError, quoted
 from .check import say_answer
 from .groups import Group
-from .sitting import language, open_part, show_comparison, show_hints, show_map, show_unit, sit
+from .language import language_in_use
+from .sitting import open_part, show_comparison, show_hints, show_map, show_unit, sit
 from .terminal import is_terminal, say, say_json, styled, table
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def learn(ctx: click.Context) -> int | None:
     from ..path.session import Session
     from ..path.workspace import Workspace
 
-    with Session(Workspace(Path()), language()) as session:
+    with Session(Workspace(Path()), language_in_use()) as session:
         if is_terminal(sys.stdout) and is_terminal(sys.stdin):
             return sit(session)
         show_unit(session.unit, session.lang)
@@ -69,7 +70,7 @@ def init(folder: Path, from_chapter: int | None, git: bool, as_json: bool) -> in
     if from_chapter is not None:
         later = (unit for unit in units().values() if chapter_of(unit) >= from_chapter)
         start = next((unit.name for unit in later), "")
-    workspace = make_workspace(folder, lang=language(), start=start, git=git)
+    workspace = make_workspace(folder, lang=language_in_use(), start=start, git=git)
     if as_json:
         say_json({"workspace": str(folder), "files": [path.name for path in workspace.files], "start": start})
         return 0
@@ -102,9 +103,9 @@ def show(unit: str, as_json: bool) -> int:
     """Show the text of a UNIT."""
     chosen = unit_named(unit)
     if as_json:
-        say_json({"unit": chosen.name, "parts": chosen.parts, "text": chosen.text(language())})
+        say_json({"unit": chosen.name, "parts": chosen.parts, "text": chosen.text(language_in_use())})
     else:
-        show_unit(chosen, language())
+        show_unit(chosen, language_in_use())
     return 0
 
 
@@ -116,7 +117,7 @@ def hint(unit: str, as_json: bool) -> int:
     from ..path.session import Session
     from ..path.workspace import Workspace
 
-    session = Session(Workspace(Path()), language())
+    session = Session(Workspace(Path()), language_in_use())
     session.unit = unit_named(unit)
     if as_json:
         part = open_part(session)
@@ -186,7 +187,7 @@ def path_(book: bool, as_json: bool) -> int:
     if book:
         known.sort(key=lambda unit: [int(number) for number in unit.about["book"].split(".") if number])
     rows = [
-        [unit.about["book"] if book else str(unit.stage), unit.title(language()), ", ".join(unit.parts),
+        [unit.about["book"] if book else str(unit.stage), unit.title(language_in_use()), ", ".join(unit.parts),
          _("{n} min").format(n=unit.minutes)]
         for unit in known
     ]  # fmt: skip
@@ -213,7 +214,7 @@ def plan(weeks: int, as_json: bool) -> int:
     if as_json:
         say_json([{"week": week, "unit": unit.name, "minutes": unit.minutes} for week, unit in weekly])
         return 0
-    rows = [[str(week), unit.title(language()), _("{n} min").format(n=unit.minutes)] for week, unit in weekly]
+    rows = [[str(week), unit.title(language_in_use()), _("{n} min").format(n=unit.minutes)] for week, unit in weekly]
     say(table([[_("week"), _("unit"), _("time")], *rows], n_words=2))
     say(_("{hours:.1f} hours in all, {each:.1f} a week.").format(hours=total / 60, each=total / 60 / weeks))
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from gettext import gettext as _
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .check import say_answer
 from .keys import single_keys, whole_lines
+from .language import language_in_use
 from .terminal import is_terminal, n_columns, say, say_markdown, styled
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ NARROW = 100  # columns below which two texts do not fit side by side
 
 SYMBOLS = {"own": "●", "edges": "◐", "wrong": "✗", "broken": "!", "unchecked": "?", "borrowed": "↺", "lent": "·"}
 COLOURS = {"own": "green", "edges": "yellow", "wrong": "red", "broken": "red", "borrowed": "blue"}
-
-
-def language() -> str:
-    """The language of the screen."""
-    return os.environ.get("LANGUAGE", "en")
 
 
 def sit(session: Session) -> int:
@@ -229,7 +224,7 @@ def show_map(workspace: Workspace) -> None:
     from ..path.texts import units
 
     for stage in path_order():
-        say("\n" + styled(f"{stage['number']} · {stage[language()]}", sys.stdout, bold=True))
+        say("\n" + styled(f"{stage['number']} · {stage[language_in_use()]}", sys.stdout, bold=True))
         for name in stage["units"]:
             states = {part: workspace.state_of(part) for part in units()[name].parts}
             marks = "  ".join(

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..parts_folder import Modules, functions_in, importable
+from ..processes import die_with_parent
 from ..seam import Function
 from .case import Call
 from .lending import functions_of
@@ -41,7 +42,7 @@ from .wire import WireError, pack, read_frame, unpack
 CPU_SECONDS = 12
 MORE_MEMORY = 1 << 30  # beyond what the process has when it is confined
 FILE_BYTES, OPEN_FILES = 16 << 20, 64
-PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+PR_SET_CHILD_SUBREAPER = 36
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 def serve(control_fd: int, parent: int) -> None:
     """Fork a child for each request on the control socket, and say how it ended, until nobody asks any more."""
-    _die_with(parent)
+    die_with_parent(parent)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
@@ -61,7 +62,7 @@ def serve(control_fd: int, parent: int) -> None:
         server, child = os.getpid(), os.fork()
         if child == 0:
             control.close()
-            _die_with(server)
+            die_with_parent(server)
             run_child(*fds)
         for fd in fds:
             os.close(fd)
@@ -69,14 +70,6 @@ def serve(control_fd: int, parent: int) -> None:
         _pid, status = os.waitpid(child, 0)
         _end_strays(child)
         control.sendall(status.to_bytes(8, "little"))
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent is gone."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _end_strays(child: int) -> None:

@@ -58,7 +58,7 @@ def _viewed(view: Callable[[list[Any]], Any], observations: list[Observation]) -
     """The view of a case; of what cannot be looked at in that way, only that it cannot."""
     try:
         return view(observations)
-    except Exception:
+    except Exception:  # a view is written for right values: on wrong ones of any shape it may fail in any way
         return Opaque(str([seen["value"] for seen in observations]))
 
 

@@ -42,7 +42,7 @@ def observe(
         if call.gradients:
             seen["gradients"] = _gradients(seen["value"], watched)
         seen["value"] = _detached(seen["value"])
-    except Exception as error:
+    except Exception as error:  # whatever a part raises is what is observed
         seen["value"] = None
         seen["error"] = {
             "classes": [kind.__name__ for kind in type(error).__mro__[:-1]],
@@ -59,7 +59,7 @@ def message_of(error: BaseException) -> str:
     """The beginning of what an error says of itself, if it can say anything."""
     try:
         return str(error)[:MESSAGE]
-    except Exception as another:
+    except Exception as another:  # somebody's own class of errors, whose words fail in turn
         return type(another).__name__
 
 

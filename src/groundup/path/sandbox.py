@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import GroundupError
+from ..processes import PACKAGES
 from .wire import WireError, pack, read_frame, unpack
 
-PACKAGES = str(Path(__file__).parents[2])  # where the package groundup lies
 CAN_FORK = sys.platform == "linux"
 WALL_SECONDS = 10.0  # for all that a child is asked
 START_SECONDS = 60.0  # for the server, which may have to read torch from a cold disk

@@ -11,7 +11,6 @@ Read next: `piece_counts.py`, the first to ask them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import queue
 import signal
@@ -21,14 +20,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from ..errors import GroundupError
+from ..processes import PACKAGES, die_with_parent
 
 LENGTH = struct.Struct("<Q")
-PR_SET_PDEATHSIG = 1
-PACKAGES = str(Path(__file__).parents[2])  # where the package groundup lies
 
 Answer = Callable[[bytes], bytes]
 Work = TypeVar("Work")
@@ -163,14 +160,6 @@ def serve(make: Callable[[bytes], Answer]) -> None:
             write_message(answers, answer(question))
         except BrokenPipeError:
             os._exit(0)  # nobody is left to hear it
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when its parent is gone, however that came."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)  # it was gone before the line above
 
 
 def write_message(pipe: BinaryIO, message: bytes) -> None:

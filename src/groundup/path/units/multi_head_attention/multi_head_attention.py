@@ -23,6 +23,8 @@ from ..scaled_dot_product_attention.scaled_dot_product_attention import mixed, s
 
 COARSE = 1e-4  # bfloat16 rounds q, k, v, scores, weights and what the heads give
 
+Projection = tuple[Tensor, Tensor | None]
+
 
 @reference
 def multi_head_attention(
@@ -55,25 +57,10 @@ def multi_head_attention(
         wrong |= {"split_heads-interleaved", "merge_heads-interleaved"}
     if "multi_head_attention-one-head" in wrong:
         n_heads = 1
-    if "multi_head_attention-keys-from-w_q" in wrong:
-        w_k = w_q
-    if "multi_head_attention-values-from-w_k" in wrong:
-        w_v = w_k
-    if "multi_head_attention-inputs-not-transposed" in wrong:
-        w_q, w_k, w_v = w_q.T, w_k.T, w_v.T
-    if "multi_head_attention-no-query-bias" in wrong:
-        b_q = None
-    if "multi_head_attention-no-value-bias" in wrong:
-        b_v = None
-    if "multi_head_attention-biases-exchanged" in wrong:
-        b_q, b_k = b_k, b_q
-    if "multi_head_attention-slices-of-x" in wrong:
-        width = x.shape[-1] // n_heads
-        blocks = torch.block_diag(*[torch.ones(width, width, dtype=x.dtype)] * n_heads)  # (C, C)
-        w_q, w_k, w_v = w_q * blocks, w_k * blocks, w_v * blocks
+    projections = _mistaken([(w_q, b_q), (w_k, b_k), (w_v, b_v)], n_heads, wrong)
     q, k, v = (
         split_heads(linear(x, *weights, wrong=wrong), n_heads, wrong=wrong)  # (B, H, T, D)
-        for weights in ((w_q, b_q), (w_k, b_k), (w_v, b_v))
+        for weights in projections
     )
     if "multi_head_attention-keys-and-values-exchanged" in wrong:
         k, v = v, k
@@ -95,6 +82,28 @@ def multi_head_attention(
     if dropout > 0 and "multi_head_attention-dropout-on-output" in wrong:
         out = apply_dropout(out, dropout, True, generator, wrong=wrong)
     return x + out if "multi_head_attention-residual" in wrong else out
+
+
+def _mistaken(projections: list[Projection], n_heads: int, wrong: Wrong) -> list[Projection]:
+    """The weights and biases of q, k and v, with what may have happened to them."""
+    (w_q, b_q), (w_k, b_k), (w_v, b_v) = projections
+    if "multi_head_attention-keys-from-w_q" in wrong:
+        w_k = w_q
+    if "multi_head_attention-values-from-w_k" in wrong:
+        w_v = w_k
+    if "multi_head_attention-inputs-not-transposed" in wrong:
+        w_q, w_k, w_v = w_q.T, w_k.T, w_v.T
+    if "multi_head_attention-no-query-bias" in wrong:
+        b_q = None
+    if "multi_head_attention-no-value-bias" in wrong:
+        b_v = None
+    if "multi_head_attention-biases-exchanged" in wrong:
+        b_q, b_k = b_k, b_q
+    if "multi_head_attention-slices-of-x" in wrong:
+        width = len(w_q) // n_heads
+        blocks = torch.block_diag(*[torch.ones(width, width, dtype=w_q.dtype)] * n_heads)  # (C, C)
+        w_q, w_k, w_v = w_q * blocks, w_k * blocks, w_v * blocks
+    return [(w_q, b_q), (w_k, b_k), (w_v, b_v)]
 
 
 def _differently_scaled(q: Tensor, wrong: Wrong) -> Tensor:
