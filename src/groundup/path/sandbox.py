@@ -34,7 +34,6 @@ CAN_FORK = sys.platform == "linux"
 WALL_SECONDS = 10.0  # for all that a child is asked
 START_SECONDS = 60.0  # for the server, which may have to read torch from a cold disk
 KEPT_OUTPUT = 256 << 10
-ISOLATION = "basic"
 
 
 class JudgeError(GroundupError):

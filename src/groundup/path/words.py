@@ -10,7 +10,6 @@ import tomllib
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-LANGUAGES = ("en", "zh")
 
 
 @functools.cache
