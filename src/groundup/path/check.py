@@ -1,6 +1,6 @@
 """Am I right? The checker as commands, notebooks and `learn` ask it.
 
-Read next: `payoffs.py`.
+Read next: the folder `payoffs/`.
 """
 
 from __future__ import annotations
