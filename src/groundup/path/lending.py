@@ -3,7 +3,7 @@
 A part is lent with all that it calls, in one namespace: a name means the same everywhere in the list of parts. Text
 can be sent to another process, and a part that must not be lent can be left out of it.
 
-Read next: `deferred.py`.
+Read next: `child.py`.
 """
 
 from __future__ import annotations

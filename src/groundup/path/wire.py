@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from ..errors import GroundupError
 from .case import Call, Kept, Seed, Stub
+from .deferred import torch_if_there
 
 MOST_BYTES = 64 << 20  # of a frame
 MOST_DEPTH = 32
@@ -129,7 +130,7 @@ def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
 
     Whether it is one is asked without importing either: who has one has imported it.
     """
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         if dtype in DTYPES and value.layout is torch.strided and value.device.type == "cpu":
