@@ -66,8 +66,8 @@ def _definitions(library: str) -> dict[str, tuple[str, list[str], str]]:
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         text = ast.get_source_segment(source, node) or ""
-        decorators = [ast.unparse(one) for one in getattr(node, "decorator_list", [])]  # they are no part of the segment
-        text = "".join(f"@{one}\n" for one in decorators) + text
+        decorators = getattr(node, "decorator_list", [])  # which the segment leaves out
+        text = "".join(f"@{ast.unparse(one)}\n" for one in decorators) + text
         mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
         found |= {name: (text, mentioned, library) for name in names}
     return found
