@@ -101,6 +101,8 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
             return value if abs(value) < 1 << 53 else ["int", hex(value)]
         case float() if type(value) is float:
             return value if math.isfinite(value) else ["float", repr(value)]
+        case bytes() if type(value) is bytes:
+            return ["bytes", value.hex()]
         case Seed(number):
             return ["seed", number]
         case Stub(name, values):
@@ -158,6 +160,8 @@ class _Reader:
                 return int(text, 16)
             case "float", ["nan" | "inf" | "-inf" as text]:
                 return float(text)
+            case "bytes", [str(text)]:
+                return bytes.fromhex(text)
             case "list", [list(items)]:
                 return [self.value(item, depth + 1) for item in items]
             case "tuple", [list(items)]:
