@@ -60,7 +60,7 @@ def train_bpe_on_tuples_of_words(text: str, vocab_size: int, pattern: str | None
     while 256 + len(merges) < vocab_size:
         counts: defaultdict[Pair, int] = defaultdict(int)
         for word, n in words.items():
-            for pair in zip(word[:-1], word[1:], strict=True):
+            for pair in zip(word[:-1], word[1:], strict=True):  # noqa: RUF007
                 counts[pair] += n
         heap = [(-n, pair) for pair, n in counts.items() if n >= 2]
         heapq.heapify(heap)
