@@ -37,15 +37,15 @@ def encode_with_specials(
     if "encode_with_specials-not-allowed-dropped" in wrong:
         for one in specials:
             text = text if one in allowed else text.replace(one, "")
-    chosen = _chosen(specials, allowed, wrong)
+    chosen = _chosen(text, specials, allowed, wrong)
     if "encode_with_specials-replaced-afterwards" in wrong:
         return _replaced(text, merges, {one: specials[one] for one in chosen}, pattern)
     known = _ids_of(specials, merges, wrong)
     rows: list[list[int]] = []
-    for part in _parts(text, chosen, wrong):
-        if part in chosen:
+    for part, is_special in _parts(text, chosen, wrong):
+        if is_special:
             rows.append([known[part]])
-        if part not in chosen or "encode_with_specials-kept-as-text" in wrong:
+        if not is_special or "encode_with_specials-kept-as-text" in wrong:
             rows.append(bpe_encode(part, merges, pattern, wrong=wrong))
     if "encode_with_specials-specials-last" in wrong:
         rows.sort(key=lambda row: len(row) == 1 and row[0] in known.values())
@@ -54,7 +54,7 @@ def encode_with_specials(
     return [one for row in rows for one in row]
 
 
-def _chosen(specials: dict[str, int], allowed: Collection[str], wrong: Wrong) -> list[str]:
+def _chosen(text: str, specials: dict[str, int], allowed: Collection[str], wrong: Wrong) -> list[str]:
     """The special strings that are looked for, those first that are to be tried first."""
     if "encode_with_specials-allowed-ignored" in wrong:
         return []
@@ -67,9 +67,10 @@ def _chosen(specials: dict[str, int], allowed: Collection[str], wrong: Wrong) ->
         return chosen
     if "encode_with_specials-shortest-first" in wrong:
         return sorted(chosen, key=len)
-    if "encode_with_specials-one-special" in wrong:
-        return chosen[:1]
-    return sorted(chosen, key=len, reverse=True)
+    chosen.sort(key=len, reverse=True)
+    if "encode_with_specials-one-special" in wrong or "encode_with_specials-first-of-one" in wrong:
+        return [one for one in chosen if one in text][:1]
+    return chosen
 
 
 def _ids_of(specials: dict[str, int], merges: list[Pair], wrong: Wrong) -> dict[str, int]:
@@ -78,38 +79,49 @@ def _ids_of(specials: dict[str, int], merges: list[Pair], wrong: Wrong) -> dict[
     return specials
 
 
-def _parts(text: str, chosen: list[str], wrong: Wrong) -> list[str]:
-    """The text cut before and after each special string."""
-    if not chosen:
-        return list(text) if "encode_with_specials-cut-everywhere" in wrong else [text]
-    escaped = chosen if "encode_with_specials-not-escaped" in wrong else map(regex.escape, chosen)
-    either = "|".join(escaped)
-    if "encode_with_specials-specials-lost" in wrong:
-        return regex.split(either, text)
-    if "encode_with_specials-text-lost" in wrong:
-        return regex.findall(either, text)
-    if "encode_with_specials-words-alone" in wrong:
-        either = rf"(?<!\S)(?:{either})(?!\S)"
-    parts = regex.split(f"({either})", text, maxsplit="encode_with_specials-first-alone" in wrong)
-    if "encode_with_specials-each-once" in wrong:
-        parts = _each_once(parts, chosen)
+def _parts(text: str, chosen: list[str], wrong: Wrong) -> list[tuple[str, bool]]:
+    """The text cut before and after each special string, and whether each part is one."""
+    if "encode_with_specials-words-apart" in wrong:
+        return [(part, part in chosen) for part in regex.split(r"(\s+)", text)]
+    if "encode_with_specials-spaces-added" in wrong:
+        for one in chosen:
+            text = text.replace(one, f" {one} ")
+    parts = [(text, False)]
+    if chosen:
+        parts = _cut(text, chosen, wrong)
+    elif "encode_with_specials-cut-everywhere" in wrong:
+        parts = [(character, False) for character in text]
     if "encode_with_specials-rest-lost" in wrong:
-        parts = parts[:-1] if len(parts) > 1 else parts
-    if "encode_with_specials-stripped" in wrong:
-        parts = [part if part in chosen else part.strip() for part in parts]
+        parts = parts[:-1]
+    if "encode_with_specials-stripped" in wrong or ("encode_with_specials-stripped-where-cut" in wrong and chosen):
+        parts = [(part if is_special else part.strip(), is_special) for part, is_special in parts]
     return parts
 
 
-def _each_once(parts: list[str], chosen: list[str]) -> list[str]:
+def _cut(text: str, chosen: list[str], wrong: Wrong) -> list[tuple[str, bool]]:
+    """In turn ordinary text and special strings."""
+    escaped = chosen if "encode_with_specials-not-escaped" in wrong else map(regex.escape, chosen)
+    either = "|".join(escaped)
+    if "encode_with_specials-specials-lost" in wrong:
+        return [(part, False) for part in regex.split(either, text)]
+    if "encode_with_specials-text-lost" in wrong:
+        return [(part, part in chosen) for part in regex.findall(either, text)]
+    if "encode_with_specials-words-alone" in wrong:
+        either = rf"(?<!\S)(?:{either})(?!\S)"
+    once = "encode_with_specials-first-alone" in wrong or "encode_with_specials-first-of-one" in wrong
+    pieces = regex.split(f"({either})", text, maxsplit=int(once))
+    parts = [(part, i % 2 == 1 and part in chosen) for i, part in enumerate(pieces)]
+    return _each_once(parts) if "encode_with_specials-each-once" in wrong else parts
+
+
+def _each_once(parts: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
     """A special string that has come before is ordinary text, joined to what stands around it."""
-    found: list[str] = [""]
-    seen = set[str]()
-    for part in parts:
-        if part in chosen and part not in seen:
-            seen.add(part)
-            found += [part, ""]
+    found = [("", False)]
+    for part, is_special in parts:
+        if is_special and (part, True) not in found:
+            found += [(part, True), ("", False)]
         else:
-            found[-1] += part
+            found[-1] = (found[-1][0] + part, False)
     return found
 
 
