@@ -30,7 +30,7 @@ def bpe_decode(ids: list[int], merges: list[Pair], *, wrong: Wrong = RIGHT) -> s
     tokens = _tokens(merges, wrong)
     pieces = [tokens[one] for one in ids]
     if "bpe_decode-not-joined" in wrong:
-        return [_text(piece, wrong) for piece in pieces]
+        return [_text(piece, wrong) for piece in pieces]  # pyright: ignore[reportReturnType]
     if "bpe_decode-each-token-alone" in wrong:
         return "".join(_text(piece, wrong) for piece in pieces)
     if "bpe_decode-spaces" in wrong:
