@@ -63,6 +63,8 @@ def _pieces(text: str, pattern: str | None, wrong: Wrong) -> list[str]:
 
 
 def _ids(piece: str, wrong: Wrong) -> list[int]:
+    if "bpe_encode-stripped" in wrong:
+        piece = piece.strip()
     if "bpe_encode-code-points" in wrong:
         return [ord(character) for character in piece]
     if "bpe_encode-ascii-only" in wrong:
@@ -187,6 +189,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     a, b, c, d = (ord(letter) for letter in "abcd")
     yield case("without merges, ids are bytes", "abc", [])
     yield case("without merges, ids are bytes", "a b", [])
+    yield case("without merges, ids are bytes", " a\n", [])
     yield case("a merge gets the next id from 256 on", "xabx", [(a, b)])
     yield case("a merge gets the next id from 256 on", "cdxab", [(a, b), (c, d)])
     yield case("merged tokens are merged again", "abcabx", [(a, b), (256, c)])

@@ -42,7 +42,7 @@ def encode_with_specials(
         return _replaced(text, merges, {one: specials[one] for one in chosen}, pattern)
     known = _ids_of(specials, merges, wrong)
     rows: list[list[int]] = []
-    for part, is_special in _parts(text, chosen, wrong):
+    for part, is_special in _parts(text, specials, chosen, wrong):
         if is_special:
             rows.append([known[part]])
         if not is_special or "encode_with_specials-kept-as-text" in wrong:
@@ -79,7 +79,7 @@ def _ids_of(specials: dict[str, int], merges: list[Pair], wrong: Wrong) -> dict[
     return specials
 
 
-def _parts(text: str, chosen: list[str], wrong: Wrong) -> list[tuple[str, bool]]:
+def _parts(text: str, specials: Collection[str], chosen: list[str], wrong: Wrong) -> list[tuple[str, bool]]:
     """The text cut before and after each special string, and whether each part is one."""
     if "encode_with_specials-words-apart" in wrong:
         return [(part, part in chosen) for part in regex.split(r"(\s+)", text)]
@@ -87,7 +87,10 @@ def _parts(text: str, chosen: list[str], wrong: Wrong) -> list[tuple[str, bool]]
         for one in chosen:
             text = text.replace(one, f" {one} ")
     parts = [(text, False)]
-    if chosen:
+    if "encode_with_specials-cut-at-all" in wrong and specials:
+        longest_first = sorted(specials, key=len, reverse=True)
+        parts = [(part, is_one and part in chosen) for part, is_one in _cut(text, longest_first, wrong)]
+    elif chosen:
         parts = _cut(text, chosen, wrong)
     elif "encode_with_specials-cut-everywhere" in wrong:
         parts = [(character, False) for character in text]
@@ -187,6 +190,8 @@ def _allowed(merges: list[Pair], both: dict[str, int]) -> Iterator[Case]:
     yield case(ordinary, f"ab{START}ab", merges, {START: 401}, frozenset())
     yield case(ordinary, f"{STOP}ab{START}ab{STOP}", merges, both, frozenset({STOP}))
     yield case(ordinary, f"{STOP}ab{START}ab{STOP}", merges, both, frozenset({START}))
+    yield case(ordinary, f"ab{START}ab", [(ord("b"), ord("<")), (ord(">"), ord("a"))], {START: 401})
+    yield case(ordinary, "ab<s>b", merges, {"<s>": 300})
     yield case(ordinary, f"{STOP} ab {START}", merges, both, frozenset())
     yield case("without special strings it is bpe_encode", "ab <ab abab", merges, {})
     yield case("without special strings it is bpe_encode", "ab <ab abab", merges, both, frozenset(both))

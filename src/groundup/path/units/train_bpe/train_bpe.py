@@ -40,7 +40,7 @@ def train_bpe(text: str, vocab_size: int, pattern: str | None = None, *, wrong: 
             del counts[merges[-1]]
         if not counts and "train_bpe-empty-fails" in wrong:
             raise ValueError("max() iterable argument is empty")
-        best = _best(counts, wrong)
+        best = _best(counts, merges, wrong)
         if best is None or counts[best] < least:
             break
         merges.append(best)
@@ -134,8 +134,11 @@ def _counted(chunks: Chunks, wrong: Wrong) -> dict[Pair, int]:
     return dict(counts)
 
 
-def _best(counts: dict[Pair, int], wrong: Wrong) -> Pair | None:
+def _best(counts: dict[Pair, int], merges: list[Pair], wrong: Wrong) -> Pair | None:
     """The pair to be merged next; dictionaries keep the order in which their keys came first."""
+    if "train_bpe-ties-by-bytes" in wrong:
+        tokens = _tokens(merges)
+        return min(counts, key=lambda pair: (-counts[pair], tokens[pair[0]], tokens[pair[1]]), default=None)
     if "train_bpe-ties-to-larger" in wrong:
         return max(counts, key=lambda pair: (counts[pair], pair), default=None)
     if "train_bpe-ties-to-first" in wrong:
@@ -152,6 +155,13 @@ def _best(counts: dict[Pair, int], wrong: Wrong) -> Pair | None:
     return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
 
 
+def _tokens(merges: list[Pair]) -> list[bytes]:
+    tokens = [bytes([byte]) for byte in range(256)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return tokens
+
+
 def _returned(merges: list[Pair], chunks: Chunks, first_id: int, wrong: Wrong) -> Any:
     if "train_bpe-reversed" in wrong:
         return merges[::-1]
@@ -164,9 +174,7 @@ def _returned(merges: list[Pair], chunks: Chunks, first_id: int, wrong: Wrong) -
     if "train_bpe-with-ids" in wrong:
         return [(pair, first_id + i) for i, pair in enumerate(merges)]
     if "train_bpe-byte-strings" in wrong:
-        tokens = [bytes([byte]) for byte in range(256)]
-        for left, right in merges:
-            tokens.append(tokens[left] + tokens[right])
+        tokens = _tokens(merges)
         return [(tokens[left], tokens[right]) for left, right in merges]
     if "train_bpe-new-ids" in wrong:
         return [first_id + i for i in range(len(merges))]
@@ -221,6 +229,8 @@ def _ties(draw: Draw) -> Iterator[Case]:
     for text in ("cdcd abab", "abab cdcd", "azaz baba", "baba azaz", "abacab", "bbaabb"):
         yield case(ties, text, 257)
         yield case(ties, text, 259)
+    yield case(ties, "abcb abcb", 259)
+    yield case(ties, "abxabx cdxcdx xycd", 262)
     for _ in range(4):
         pairs = ["".join(draw.sample("abcdefgh", 2)) * 2 for _ in range(4)]
         yield case(ties, " ".join(pairs), 258)
