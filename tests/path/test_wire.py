@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from groundup.path.case import Call, Seed, Stub
 from groundup.path.wire import LENGTH, MOST_BYTES, Opaque, WireError, pack, read_frame, unpack
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=12
 )

@@ -1,0 +1,1 @@
+"""The unit encode_with_specials."""
