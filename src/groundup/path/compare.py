@@ -153,16 +153,24 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
             if len(got) != len(expected):
                 return Difference("value", expected, got)
             faults = [fault for pair in zip(expected, got, strict=True) if (fault := unlike(*pair, case))]
-            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+            return _of_several(faults, expected, got) if faults else None
         case Mapping():
             if not isinstance(got, Mapping):
                 return Difference("type", expected, got)
             if set(expected) != set(got):
                 return Difference("value", expected, got)
             faults = [fault for key, item in expected.items() if (fault := unlike(item, got[key], case))]
-            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+            return _of_several(faults, expected, got) if faults else None
         case _:
             return None if expected == got else Difference("value", expected, got)
+
+
+def _of_several(faults: list[Difference], expected: Any, got: Any) -> Difference:
+    """The difference of two lists; where shape or dtype differ, those of the first items that do."""
+    first, size = faults[0], max(fault.size for fault in faults)
+    if first.kind in ("shape", "dtype"):
+        return replace(first, size=size)
+    return Difference(first.kind, expected, got, size)
 
 
 def _distance(expected: float, got: float, tolerance: float, scale: float) -> float:
@@ -204,7 +212,7 @@ def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
     except (ValueError, TypeError):
         return Difference("type", expected, got)
     if found.shape != expected.shape:
-        return Difference("shape", expected, got)
+        return Difference("shape", expected, found)
     if expected.dtype.kind != "f":
         return None if numpy.array_equal(expected, found) else Difference("value", expected, got)
     size = _array_distance(expected, found, case.tolerance)
