@@ -19,6 +19,8 @@ def embed(ids: Tensor, token_weight: Tensor, position_weight: Tensor, *, wrong: 
     ids: (B, T), token_weight: (V, C), position_weight: (L, C) -> (B, T, C). Raises ValueError when T > L.
     """
     n_tokens, length = ids.shape[-1], position_weight.shape[0]
+    if "embed-batch-checked" in wrong or "embed-length-of-the-batch" in wrong:
+        n_tokens = len(ids)
     if n_tokens > length or ("embed-full-context-refused" in wrong and n_tokens == length):
         ids, position_weight = _too_long(ids, position_weight, wrong)
         n_tokens = ids.shape[-1]
@@ -36,6 +38,10 @@ def embed(ids: Tensor, token_weight: Tensor, position_weight: Tensor, *, wrong: 
         return torch.cat([tokens, positions.expand_as(tokens)], -1)  # (B, T, 2*C)
     if "embed-averaged" in wrong:
         return (tokens + positions) / 2
+    if "embed-scaled" in wrong:
+        return (tokens + positions) * tokens.shape[-1] ** 0.5
+    if "embed-subtracted" in wrong:
+        return tokens - positions
     if "embed-first-sequence" in wrong:
         return torch.cat([tokens[:1] + positions, tokens[1:]])
     return tokens + positions  # (B, T, C)
@@ -73,6 +79,10 @@ def _positions(ids: Tensor, weight: Tensor, wrong: Wrong) -> Tensor:
         return weight[torch.arange(1, t + 1)]
     if "embed-last-rows" in wrong:
         return weight[-t:]
+    if "embed-from-the-end" in wrong:
+        return weight.flip(0)[:t]
+    if "embed-length-of-the-batch" in wrong:
+        return weight[:b]
     if "embed-reversed" in wrong:
         return weight[:t].flip(0)
     if "embed-same-position" in wrong:
@@ -104,10 +114,11 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case(add, *_drawn(draw, n, n, n, n, 2 * n))
     for b, t, v, c, n in ((2, 3, 5, 4, 6), (3, 2, 4, 2, 2), (2, 2, 2, 2, 3)):
         yield case("the gradient flows into both tables", *_drawn(draw, b, t, v, c, n), gradients=True)
-    for b, t, v, c, n in ((1, 3, 5, 4, 2), (2, 6, 5, 3, 5), (2, 4, 6, 3, 2), (3, 8, 6, 2, 3)):
+    for b, t, v, c, n in ((1, 3, 5, 4, 2), (2, 6, 5, 3, 5), (2, 4, 6, 3, 2), (3, 8, 6, 2, 3), (3, 3, 3, 3, 2)):
         yield case("more tokens than positions is a ValueError", *_drawn(draw, b, t, v, c, n))
     for dtype in (torch.float64, torch.bfloat16):
-        yield edge("keeps the dtype", draw.ids(2, 3, below=6), draw.tensor(6, 4, dtype=dtype), draw.tensor(5, 4, dtype=dtype))
+        tables = draw.tensor(6, 4, dtype=dtype), draw.tensor(5, 4, dtype=dtype)
+        yield edge("keeps the dtype", draw.ids(2, 3, below=6), *tables)
 
 
 def _drawn(draw: Draw, b: int, t: int, v: int, c: int, n: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -35,6 +35,8 @@ def token_embedding(ids: Tensor, weight: Tensor, *, wrong: Wrong = RIGHT) -> Ten
         rows = rows * ids[..., None]
     if "token_embedding-padding" in wrong:
         rows = rows.masked_fill((ids == 0)[..., None], 0.0)
+    if "token_embedding-padding-untrained" in wrong:
+        rows = torch.where((ids == 0)[..., None], rows.detach(), rows)
     return _form(rows, wrong)
 
 

@@ -13,9 +13,7 @@ from ...reference import RIGHT, Wrong, reference
 
 
 @reference
-def next_token_windows(
-    ids: Tensor, context_length: int, stride: int, *, wrong: Wrong = RIGHT
-) -> tuple[Tensor, Tensor]:
+def next_token_windows(ids: Tensor, context_length: int, stride: int, *, wrong: Wrong = RIGHT) -> tuple[Tensor, Tensor]:
     """Windows of T ids, each with the same one token later.
 
     ids: (N,) -> inputs (W, T), targets (W, T). A window starts at every multiple of `stride`, as long as it fits.
@@ -28,10 +26,14 @@ def next_token_windows(
         starts = starts[starts + t + 1 < len(ids)]
     if "next_token_windows-next-window" in wrong:
         starts = starts[starts + 2 * t <= len(ids)]
+    if not len(starts):
+        raise RuntimeError("there is no window to stack")  # as torch.stack says; with right starts there always is one
     at = starts[:, None] + torch.arange(t)  # (W, T)
     if "next_token_windows-padded" in wrong:
         ids = torch.cat([ids, ids.new_zeros(t + 1)])
     inputs = ids[at]  # (W, T)
+    if "next_token_windows-inputs-without-targets" in wrong:
+        inputs = ids.unfold(0, t, _step(context_length, stride, wrong))
     if "next_token_windows-too-long" in wrong:
         inputs = ids[starts[:, None] + torch.arange(t + 1)]
     return _form(inputs, _targets(ids, at, wrong), wrong)
@@ -78,6 +80,10 @@ def _targets(ids: Tensor, at: Tensor, wrong: Wrong) -> Tensor:
         return ids[at + 2]
     if "next_token_windows-next-window" in wrong:
         return ids[at + at.shape[1]]
+    if "next_token_windows-rolled" in wrong:
+        return ids[at].roll(-1, 1)
+    if "next_token_windows-last-target-missing" in wrong:
+        return torch.cat([ids[at[:, 1:]], torch.full_like(ids[at[:, :1]], -100)], 1)
     if "next_token_windows-last-target-alone" in wrong:
         return ids[at[:, -1] + 1]  # (W,)
     return ids[at + 1]  # (W, T)
@@ -88,7 +94,7 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
     if "next_token_windows-exchanged" in wrong:
         return targets, inputs
     if "next_token_windows-transposed" in wrong:
-        return inputs.T, targets.T  # (T, W)
+        return inputs.movedim(-1, 0), targets.movedim(-1, 0)  # (T, W)
     if "next_token_windows-flat" in wrong:
         return inputs.flatten(), targets.flatten()  # (W*T,)
     if "next_token_windows-list" in wrong:
@@ -101,19 +107,19 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then lengths that fit exactly or by one not, overlaps, gaps and squares. One window fits at least."""
     later = "targets are the inputs one token later"
+    starts = "windows start at 0, stride, 2 · stride …; those that do not fit with their last target are left out"
     small = torch.arange(11, 18)
-    yield _case(later, small[:4], 3, 1)
-    yield _case(later, small, 3, 3)
-    yield _case("a window starts at every multiple of stride", small, 3, 1)
-    yield _case("a window starts at every multiple of stride", small, 2, 4)
-    yield _case("a window starts at every multiple of stride", small, 4, 2)
-    left_out = "a window that does not fit with its last target is left out"
-    for n, t, stride in ((8, 4, 4), (9, 4, 4), (10, 4, 4), (7, 3, 2), (8, 3, 2), (12, 5, 3), (13, 5, 3), (5, 4, 3)):
-        yield _case(left_out, _text(draw, n), t, stride)
+    yield _case(later, small[:5], 3, 9)
+    yield _case(starts, small[:5], 2, 2)
+    for t, stride in ((3, 3), (3, 1), (2, 4), (4, 2)):
+        yield _case(starts, small, t, stride)
+    for n, t, stride in ((8, 4, 4), (9, 4, 4), (10, 4, 4), (7, 3, 2), (8, 3, 2), (12, 5, 3), (13, 5, 3)):
+        yield _case(starts, _text(draw, n), t, stride)
     for n, t, stride in ((40, 6, 6), (41, 5, 2), (37, 4, 9), (60, 7, 1), (30, 1, 1), (31, 1, 3), (50, 8, 5)):
         yield _case(later, _text(draw, n), t, stride)
     for n, t, stride in ((13, 4, 3), (10, 3, 3), (9, 5, 1), (16, 4, 4), (17, 4, 4)):  # some square: a wrong axis fits
         yield _case("a row is a piece of the text: neighbouring tokens", _text(draw, n), t, stride)
+    yield edge("T + 1 tokens are one window", _text(draw, 5), 4, 3, dtype_counts=False)
     yield edge("a stride longer than the text leaves one window", _text(draw, 9), 4, 20, dtype_counts=False)
     yield edge("other whole numbers", _text(draw, 20).to(torch.int32), 4, 3, dtype_counts=False)
 

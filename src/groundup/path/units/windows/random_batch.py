@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ....randomness import seeded_generator
-from ...case import EDGE, Call, Case, Draw, Seed, case
+from ...case import CORE, EDGE, Call, Case, Draw, Seed
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
@@ -44,10 +45,12 @@ def _starts(n: int, n_ids: int, batch_size: int, length: int, generator: torch.G
     if "random_batch-always-the-same" in wrong:
         generator = seeded_generator(0)
     first = 0
-    if "random_batch-first-missing" in wrong:
+    if "random_batch-first-missing" in wrong or "random_batch-one-earlier" in wrong:
         first = 1
-    if "random_batch-last-missing" in wrong:
-        n = max(n - 1, 1)
+    if "random_batch-last-missing" in wrong or "random_batch-two-later" in wrong:
+        n -= 1
+    if "random_batch-next-window" in wrong:
+        n -= length - 1
     if "random_batch-one-beyond" in wrong:
         n += 1
     if "random_batch-anywhere" in wrong:
@@ -70,9 +73,13 @@ def _targets(ids: Tensor, positions: Tensor, generator: torch.Generator, wrong: 
     if "random_batch-one-earlier" in wrong:
         return ids[positions - 1]
     if "random_batch-two-later" in wrong:
-        return ids[(positions + 2).clamp(max=n - 1)]
+        return ids[positions + 2]
     if "random_batch-next-window" in wrong:
-        return ids[(positions + length).clamp(max=n - 1)]
+        return ids[positions + length]
+    if "random_batch-rolled" in wrong:
+        return ids[positions].roll(-1, 1)
+    if "random_batch-last-target-missing" in wrong:
+        return torch.cat([ids[positions[:, 1:]], torch.full_like(positions[:, :1], -100)], 1)
     if "random_batch-other-starts" in wrong:
         positions = torch.randint(n - length, positions[:, :1].shape, generator=generator) + torch.arange(length)
     if "random_batch-last-target-alone" in wrong:
@@ -85,7 +92,7 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
     if "random_batch-one-window" in wrong:
         return inputs[0], targets[0]  # (T,)
     if "random_batch-transposed" in wrong:
-        return inputs.T, targets.T  # (T, B)
+        return inputs.movedim(-1, 0), targets.movedim(-1, 0)  # (T, B)
     if "random_batch-flat" in wrong:
         return inputs.flatten(), targets.flatten()  # (B*T,)
     if "random_batch-list" in wrong:
@@ -98,90 +105,90 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
 def cases(draw: Draw) -> Iterator[Case]:
     """Long texts, for what a row is; then every start of short ones; then chance. B is never above N - T."""
     for n, b, t in ((500, 2, 3), (500, 4, 2), (900, 3, 5), (2000, 4, 8), (900, 5, 3), (700, 1, 6), (600, 3, 1)):
-        yield _one("targets are the inputs one token later", draw, n, b, t)
+        yield _drawn("targets are the inputs one token later", draw, n, b, t)
+    for _ in range(6):
+        yield _drawn("targets are the inputs one token later", draw, 5000, draw.randint(2, 9), draw.randint(2, 9))
     for n, b, t in ((800, 4, 4), (1000, 7, 7), (900, 3, 3)):  # square: a wrong axis fits
-        yield _one("a row is a piece of the text: neighbouring tokens", draw, n, b, t)
-    for n, b, t in ((400, 20, 8), (3000, 40, 6)):
-        yield _one("every row has a start of its own", draw, n, b, t)
+        yield _drawn("a row is a piece of the text: neighbouring tokens", draw, n, b, t)
+    for n, b, t in ((4000, 20, 8), (9000, 40, 6), (5000, 12, 12)):
+        yield _drawn("the starts in a batch are random, each row by itself", draw, n, b, t, asks="spread")
     for n, b, t in ((1000, 8, 4), (1000, 6, 6), (500, 8, 2)):
-        ids = _text(draw, n)
-        calls = tuple(Call((ids, b, t, draw.seed_value())) for _ in range(2))
-        yield Case("other seeds draw other windows", calls, view=_view(ids, b, t))
+        yield _drawn("other seeds draw other windows", draw, n, b, t, asks="seeds", calls=2)
+    shows = "every start from 0 to N - T - 1 is possible, the last one too, and none beyond"
+    for n, b, t in ((200, 6, 150), (300, 8, 240)):
+        yield _drawn(shows, draw, n, b, t)
     for starts, t in ((10, 2), (10, 3), (10, 9), (8, 30), (10, 1)):
-        ids = _text(draw, starts + t)
-        calls = tuple(Call((ids, starts, t, draw.seed_value())) for _ in range(MANY))
-        shows = "every start from 0 to N - T - 1 is possible, the last one too, and none beyond"
-        yield Case(shows, calls, view=_view(ids, starts, t, starts=True))
+        yield _drawn(shows, draw, starts + t, starts, t, asks="reach", calls=MANY)
     for n, b, t in ((1000, 8, 4), (2000, 4, 9)):
-        ids, seed = _text(draw, n), draw.seed_value()
-        calls = tuple(Call((ids, b, t, Seed(seed.number))) for _ in range(2))
-        yield Case("the same generator draws the same", calls, EDGE, view=_view(ids, b, t, repeats=True))
+        yield _drawn("the same generator draws the same", draw, n, b, t, EDGE, asks="seeds", calls=2)
 
 
-def _text(draw: Draw, n: int) -> Tensor:
-    """Ids none of which comes twice, so that each tells where it stands."""
-    return torch.tensor(draw.sample(range(50_000), n))  # (N,)
+def _drawn(shows: str, draw: Draw, n: int, b: int, t: int, tier: str = CORE, *, asks: str = "", calls: int = 1) -> Case:
+    """Calls with a text of n ids, none of which comes twice, so that each tells where it stands."""
+    ids = torch.tensor(draw.sample(range(50_000), n))  # (N,)
+    seeds = [draw.seed_value() for _ in range(calls if tier == CORE else 1)] * (1 if tier == CORE else calls)
+    several = tuple(Call((ids, b, t, Seed(seed.number))) for seed in seeds)
+    return Case(shows, several, tier, view=functools.partial(_seen, ids, (b, t), asks))
 
 
-def _one(shows: str, draw: Draw, n: int, b: int, t: int) -> Case:
-    ids = _text(draw, n)
-    return case(shows, ids, b, t, draw.seed_value(), view=_view(ids, b, t))
-
-
-def _view(ids: Tensor, b: int, t: int, *, starts: bool = False, repeats: bool = False) -> Any:
-    return functools.partial(_drawn, ids, (b, t), starts, repeats)
-
-
-def _drawn(
-    ids: Tensor, shape: tuple[int, int], starts: bool, repeats: bool, seen: list[Observation]
-) -> dict[str, Any]:
+def _seen(ids: Tensor, shape: tuple[int, int], asks: str, seen: list[Observation]) -> dict[str, Any]:
     """What all correct ways of drawing have in common; of a wrong one, the first thing that is wrong.
 
-    ids: what was drawn from, each of them once. starts: also where windows started. repeats: the seed was the same.
+    ids: what was drawn from, each of them once. asks: what is looked at besides the rows: how the starts are "spread"
+    in a batch, which ones can be "reach"ed, what other "seeds" do.
     """
     place = {token: i for i, token in enumerate(ids.tolist())}
-    drawn: list[list[int]] = []
+    starts: list[list[int]] = []
     for one in seen:
         inputs, targets = one["value"]
         if not (isinstance(inputs, Tensor) and isinstance(targets, Tensor)):
             return {"type": "no tensors"}
         if inputs.is_floating_point() or targets.is_floating_point():
             return {"dtype": "no whole numbers"}
+        if inputs.shape == (shape[0], shape[1] + 1):
+            return {"inputs": "one too long"}
         if not inputs.shape == targets.shape == shape:
             return {"inputs": list(inputs.shape), "targets": list(targets.shape)}
-        if fault := _row_fault(inputs, targets, place):
+        if fault := _fault(_places(inputs, place), _places(targets, place)):
             return fault
-        drawn.append([place[token] for token in inputs[:, 0].tolist()])
-    view: dict[str, Any] = {"targets": "1 later", "starts in a batch": _kind(drawn)}
+        starts.append([place[token] for token in inputs[:, 0].tolist()])
+    view: dict[str, Any] = {"targets": "1 later"}
     if any(not torch.equal(one["arguments"][0], ids) for one in seen):
         view["ids"] = "changed"
-    if len(seen) > 1 and shape[0] > 1 and view["starts in a batch"] == "various":
-        same = all(one == drawn[0] for one in drawn)
-        view["batches"] = "the same" if same else "others"
-        if starts and not same:
-            view["starts"] = sorted({start for one in drawn for start in one})
+    same = len(seen) > 1 and all(one == starts[0] for one in starts)
+    if asks == "spread" or (asks and all(_spread(one) != "various" for one in starts)):
+        view["starts"] = _spread(starts[0])
+    elif asks == "seeds" or same:
+        view["two batches"] = "the same" if same else "others"
+    elif asks == "reach":
+        view["starts"] = sorted({start for one in starts for start in one})
     return view
 
 
-def _row_fault(inputs: Tensor, targets: Tensor, place: dict[int, int]) -> dict[str, Any]:
-    """What is wrong with the rows of a batch; {} for nothing."""
-    at = torch.tensor([[place[token] for token in row] for row in inputs.tolist()])  # (B, T)
-    after = torch.tensor([[place[token] for token in row] for row in targets.tolist()])  # (B, T)
+def _places(tokens: Tensor, place: dict[int, int]) -> Tensor:
+    """Where in the text each token stands; far before it for what does not come in the text."""
+    return torch.tensor([[place.get(token, -1_000_000) for token in row] for row in tokens.tolist()])  # (B, T)
+
+
+def _fault(at: Tensor, after: Tensor) -> dict[str, Any]:
+    """What is wrong with the rows of a batch; {} for nothing. at, after: (B, T), where inputs and targets stand."""
     if bool((at.diff(dim=1) != 1).any()):
         return {"inputs": "neighbours stand in columns" if bool((at.diff(dim=0) == 1).all()) else "no neighbours"}
-    shift = int((after - at)[0, 0].item())
-    if shift != 1 or bool((after - at != 1).any()):
-        wanted = {0: "the inputs themselves", -1: "1 earlier", 2: "2 later", at.shape[1]: "T later"}
-        agree = float((after - at == shift).double().mean()) > 0.9  # at the end of the text there is no more room
-        return {"targets": wanted.get(shift, f"{shift} later") if agree else "elsewhere"}
-    return {}
+    shifts, length = after - at, at.shape[1]
+    if bool((shifts == 1).all()):
+        return {}
+    if length > 1 and bool((shifts[:, :-1] == 1).all()):
+        last = "the first of the row" if bool((shifts[:, -1] == 1 - length).all()) else "another"
+        return {"targets": "1 later, but the last", "the last": last}
+    usual = int(shifts.flatten().mode().values)
+    if float((shifts == usual).double().mean()) < 0.6:  # near the end of the text some may be otherwise
+        return {"targets": "elsewhere"}
+    return {"targets": {0: "the inputs themselves", -1: "1 earlier", length: "T later"}.get(usual, f"{usual} later")}
 
 
-def _kind(drawn: list[list[int]]) -> str:
-    """How the starts in a batch lie: all the same, in order, various."""
-    rows = [one for one in drawn if len(one) > 2]
-    if rows and all(len(set(one)) == 1 for one in rows):
-        return "all the same"
-    if rows and all(one == list(range(one[0], one[0] + len(one))) for one in rows):
-        return "one after the other"
-    return "various"
+def _spread(starts: list[int]) -> str:
+    """How the starts of a batch lie: all the same, at equal distances, various."""
+    distances = {later - earlier for earlier, later in itertools.pairwise(starts)}
+    if len(starts) < 4 or len(distances) > 1:
+        return "various"
+    return "all the same" if distances == {0} else "at equal distances"
