@@ -93,12 +93,9 @@ def test_calls_travel(case: Case) -> None:
 
 
 def test_of_several_tensors_the_first_with_another_shape_is_shown() -> None:
-    case, call = Case("two rows", (Call((2,)),)), Call((2,))
-
-    def rows(n: int, *, longer: int = 0) -> tuple[Tensor, Tensor]:
-        return torch.zeros(n), torch.zeros(n + longer)
-
-    fault = differ(case, [observe(rows, call)], [observe(lambda n: rows(n, longer=1), call)])
+    case = Case("two rows", (Call((2,)),))
+    right = seen(lambda n: (torch.zeros(n), torch.zeros(n)), case)
+    fault = differ(case, right, seen(lambda n: (torch.zeros(n), torch.zeros(n + 1)), case))
     assert fault is not None
     assert fault.kind == "shape"
     assert "(3,)" in shown_difference("rows", case, fault, "en")
