@@ -18,6 +18,7 @@ from groundup.backprop import attention as back_attention
 from groundup.backprop import block as back_block
 from groundup.backprop import embedding as back_embedding
 from groundup.backprop import feedforward as back_feedforward
+from groundup.backprop import first_steps
 from groundup.backprop import linear as back_linear
 from groundup.backprop import loss as back_loss
 from groundup.backprop import norm as back_norm
@@ -232,6 +233,13 @@ def mlp_arrays() -> list[ndarray]:
 TOKENS = {"N": SIZES["B"] * SIZES["T"]}  # all leading axes as one
 
 BACKPROP = [
+    Call(lambda: first_steps.fit_line(array("N"), array("N"), 0.1, 1), first_steps.fit_line),
+    Call(
+        lambda: first_steps.train_tiny_network(
+            array("NI"), array("N"), array("HI"), array("H"), array("H"), 0.0, 0.1, 1
+        ),
+        first_steps.train_tiny_network,
+    ),
     Call(lambda: back_linear.linear(array("BTI"), array("OI"), array("O")), back_linear.linear, **TOKENS),
     Call(lambda: back_linear.linear_backward(array("BTO"), array("BTI"), array("OI")), back_linear.linear_backward),
     Call(lambda: back_linear.rows(array("BTC")), back_linear.rows, **TOKENS),

@@ -54,6 +54,7 @@ reads in this order never meets anything unexplained.
     model.parts                 the chapter's record of parts
     model                       (the chapter)
 
+    backprop.first_steps        a network of two layers, by hand
     backprop.linear             three gradients of a weighted sum
     backprop.attention          how blame finds its way back
     backprop.norm               the backward pass that people get wrong

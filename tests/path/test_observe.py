@@ -10,6 +10,7 @@ from torch import Tensor
 
 from groundup.path.case import Call, Case, Kept
 from groundup.path.compare import differ
+from groundup.path.evidence import shown_difference
 from groundup.path.observe import Observation, observe
 from groundup.path.wire import pack, unpack
 
@@ -89,3 +90,12 @@ def test_calls_travel(case: Case) -> None:
         assert (sent.trained, sent.gradients, type(sent.arguments[-1])) == (
             got.trained, got.gradients, type(got.arguments[-1]),
         )  # fmt: skip
+
+
+def test_of_several_tensors_the_first_with_another_shape_is_shown() -> None:
+    case = Case("two rows", (Call((2,)),))
+    right = seen(lambda n: (torch.zeros(n), torch.zeros(n)), case)
+    fault = differ(case, right, seen(lambda n: (torch.zeros(n), torch.zeros(n + 1)), case))
+    assert fault is not None
+    assert fault.kind == "shape"
+    assert "(3,)" in shown_difference("rows", case, fault, "en")

@@ -4,8 +4,9 @@ The files and functions have the names of `model/`, so that the two can be read 
 followed by its backward pass, derived in the two or three lines of comment that stand in it. `dx` is the gradient of
 the loss by x: how far the loss moves when x moves a little.
 
-In reading order: `linear`, `attention`, `norm`, `feedforward`, `embedding`, `block`, `loss`, `transformer`,
-`optimizer`, `gradient_check` (is a backward pass right?), `parts`, and `trace` (watch the gradient on its way back).
+In reading order: `first_steps` (what the others take for granted), `linear`, `attention`, `norm`, `feedforward`,
+`embedding`, `block`, `loss`, `transformer`, `optimizer`, `gradient_check` (is a backward pass right?), `parts`, and
+`trace` (watch the gradient on its way back).
 Nothing here knows torch.
 """
 

@@ -30,6 +30,16 @@ def table_of_logits(log: Log, table: Any) -> Callable[..., Any]:
     return next_logits
 
 
+def curve(log: Log, line: Any, together: Any, cubic: Any) -> Callable[..., float]:
+    """A smooth function of an array, in whose slopes the numbers depend on each other. All three: arrays of its shape."""
+
+    def f(x: Any) -> float:
+        return float((line * x).sum() + (together * x).sum() ** 2 + (cubic * x**3).sum())
+
+    return f
+
+
 STUBS: dict[str, Callable[..., Callable[..., Any]]] = {
     "table_of_logits": table_of_logits,
+    "curve": curve,
 }
