@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .case import Case
+from .case import Call, Case, Kept
 from .observe import Observation
 from .wire import Opaque
 
@@ -25,33 +25,44 @@ LEAST = 1e-3  # scale on which numbers are compared
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: value, shape, dtype, type, raises, silent, changed, gradient, call. size: in tolerances."""
+    """kind: value, shape, dtype, type, raises, silent, changed, gradient, left, call. size: in tolerances.
+
+    call: which one of the case's it is in.
+    """
 
     kind: str
     expected: Any
     got: Any
     size: float = DISCRETE
     where: str = ""
+    call: int = 0
 
 
 def differ(case: Case, expected: list[Observation], got: list[Observation]) -> Difference | None:
     """The first difference between what was expected of a case's calls and what came; None when there is none."""
-    for wanted, seen in zip(expected, got, strict=True):
+    for i, (wanted, seen) in enumerate(zip(expected, got, strict=True)):
         if fault := _raised(wanted, seen):
-            return fault
+            return replace(fault, call=i)
     if case.view is not None:
         return unlike(_viewed(case.view, expected), _viewed(case.view, got), case)
-    for call, wanted, seen in zip(case.calls, expected, got, strict=True):
-        if wanted["error"] is None:
-            if fault := unlike(wanted["value"], seen["value"], case):
-                return fault
-            if fault := _gradients_differ(case, wanted, seen):
-                return fault
-        if fault := _arguments_differ(case, call.arguments, wanted, seen):
-            return fault
-        if wanted["log"] != seen["log"]:
-            return Difference("call", wanted["log"], seen["log"])
+    for i, (call, wanted, seen) in enumerate(zip(case.calls, expected, got, strict=True)):
+        if fault := _call_differs(case, call, wanted, seen):
+            return replace(fault, call=i)
     return None
+
+
+def _call_differs(case: Case, call: Call, wanted: Observation, seen: Observation) -> Difference | None:
+    """The first difference in what one call gave and did; None when there is none."""
+    if wanted["error"] is None:
+        if fault := unlike(wanted["value"], seen["value"], case):
+            return fault
+        if fault := _gradients_differ("gradient", wanted.get("gradients", ()), seen.get("gradients", ()), case):
+            return fault
+    if fault := _arguments_differ(case, call.arguments, wanted, seen):
+        return fault
+    if fault := _gradients_differ("left", wanted.get("left", ()), seen.get("left", ()), case):
+        return fault
+    return None if wanted["log"] == seen["log"] else Difference("call", wanted["log"], seen["log"])
 
 
 def _viewed(view: Callable[[list[Any]], Any], observations: list[Observation]) -> Any:
@@ -73,9 +84,9 @@ def _raised(wanted: Observation, seen: Observation) -> Difference | None:
     return None
 
 
-def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Difference | None:
+def _gradients_differ(kind: str, wanted: Sequence[Any], seen: Sequence[Any], case: Case) -> Difference | None:
     """On the scale of the call's largest gradient, since one that must be 0 is never quite. None is 0 too."""
-    pairs = list(zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False))
+    pairs = list(zip(wanted, seen, strict=False))
     scale = max([LEAST, *(float(one.abs().max()) for one, _ in pairs if one is not None and one.numel())])
     for expected, got in pairs:
         if expected is None and got is None:
@@ -83,13 +94,19 @@ def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Dif
         one = got.new_zeros(got.shape) if expected is None else expected
         other = one.new_zeros(one.shape) if got is None else got
         if fault := unlike(one, other, case, scale):
-            return Difference("gradient", expected, got, DISCRETE if got is None else fault.size)
+            return Difference(kind, expected, got, DISCRETE if got is None else fault.size)
     return None
 
 
 def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, seen: Observation) -> Difference | None:
-    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not."""
-    for i, before in enumerate(given):
+    """What the call has done to its arguments: first to those that it is meant to change, then to the others.
+
+    What is kept from call to call is meant to change, and is compared where the case asks for it.
+    """
+    for i in sorted(range(len(given)), key=lambda i: i not in case.changes):
+        before = given[i]
+        if isinstance(before, Kept) and i not in case.changes:
+            continue
         fault = unlike(wanted["arguments"][i], seen["arguments"][i], case)
         if fault and i in case.changes:
             return Difference(fault.kind, fault.expected, fault.got, fault.size, where=f"argument {i + 1}")
@@ -99,12 +116,12 @@ def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, s
 
 
 def changes_input(case: Case, seen: list[Observation]) -> bool:
-    """Whether some argument is not what it was."""
+    """Whether some argument is not what it was, though it should be."""
     return any(
-        unlike(before, after, case) is not None
+        unlike(before, one["arguments"][i], case) is not None
         for call, one in zip(case.calls, seen, strict=True)
-        for before, after in zip(call.arguments, one["arguments"], strict=True)
-        if after is not None
+        for i, before in enumerate(call.arguments)
+        if not (i in case.changes or isinstance(before, Kept) or one["arguments"][i] is None)
     )
 
 
@@ -117,7 +134,9 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
         return _unlike_tensor(expected, got, case, scale)
     if numpy is not None and isinstance(expected, numpy.ndarray):
         return _unlike_array(expected, got, case)
-    if (torch is not None and isinstance(got, torch.Tensor)) or (numpy is not None and isinstance(got, numpy.ndarray)):
+    if (torch is not None and isinstance(got, torch.Tensor)) or (
+        numpy is not None and isinstance(got, numpy.ndarray | numpy.generic)
+    ):
         got = got.tolist()
     match expected:
         case None | str() | bool():
@@ -137,16 +156,32 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
             if len(got) != len(expected):
                 return Difference("value", expected, got)
             faults = [fault for pair in zip(expected, got, strict=True) if (fault := unlike(*pair, case))]
-            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+            return _of_several(faults, expected, got) if faults else None
         case Mapping():
             if not isinstance(got, Mapping):
                 return Difference("type", expected, got)
-            if set(expected) != set(got):
-                return Difference("value", expected, got)
-            faults = [fault for key, item in expected.items() if (fault := unlike(item, got[key], case))]
-            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+            return _unlike_mapping(expected, got, case)
         case _:
             return None if expected == got else Difference("value", expected, got)
+
+
+def _of_several(faults: list[Difference], expected: Any, got: Any) -> Difference:
+    """The difference of two lists; where shape or dtype differ, those of the first items that do."""
+    first, size = faults[0], max(fault.size for fault in faults)
+    if first.kind in ("shape", "dtype"):
+        return replace(first, size=size)
+    return Difference(first.kind, expected, got, size)
+
+
+def _unlike_mapping(expected: Mapping[Any, Any], got: Mapping[Any, Any], case: Case) -> Difference | None:
+    """How they differ, with those entries alone: a model has many."""
+    if set(expected) != set(got):
+        missing = {key: item for key, item in expected.items() if key not in got}
+        return Difference("value", missing, {key: item for key, item in got.items() if key not in expected})
+    faults = {key: fault for key, item in expected.items() if (fault := unlike(item, got[key], case))}
+    if not faults:
+        return None
+    return _of_several([*faults.values()], {key: expected[key] for key in faults}, {key: got[key] for key in faults})
 
 
 def _distance(expected: float, got: float, tolerance: float, scale: float) -> float:
@@ -184,11 +219,11 @@ def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
     if not isinstance(got, numpy.ndarray | list | tuple | int | float):
         return Difference("type", expected, got)
     try:
-        found = numpy.asarray(got, dtype=expected.dtype)
+        found = numpy.asarray(got, dtype=expected.dtype if expected.dtype.kind == "f" else None)
     except (ValueError, TypeError):
         return Difference("type", expected, got)
     if found.shape != expected.shape:
-        return Difference("shape", expected, got)
+        return Difference("shape", expected, found)
     if expected.dtype.kind != "f":
         return None if numpy.array_equal(expected, found) else Difference("value", expected, got)
     size = _array_distance(expected, found, case.tolerance)
