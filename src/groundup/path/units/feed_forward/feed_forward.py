@@ -87,7 +87,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     for n in (3, 5):
         w_up, w_down = -2 - draw.tensor(n, 2).sigmoid() / 2, draw.tensor(2, n).abs()
         yield case(between, torch.tensor([[1.0, 0.0], [0.0, 1.0]]), w_up, torch.zeros(n), w_down, torch.zeros(2))
-    for b, c, f in ((3, 2, 5), (2, 4, 16), (4, 3, 3)):
+    for b, c, f in ((3, 2, 5), (2, 4, 16), (4, 3, 12), (4, 3, 3)):
         drawn = _drawn(draw, c, f)
         yield case(shape, draw.tensor(b, c), drawn[0], torch.zeros(f), drawn[2], torch.zeros(c))
     yield case("b_up is added before the GELU, b_down at the end", x, up, b_up, down, b_down)
@@ -97,7 +97,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     sizes = (((3,), 5), ((2, 3), 12), ((4, 3), 4), ((2, 3, 4), 16), ((3, 3, 3), 3), ((2, 1, 3, 2), 8), ((1, 1, 8), 32))
     for leading, f in (*sizes, ((4, 4), 4), ((2, 4, 4), 4), ((6, 2), 3), ((2, 5, 6), 2)):
         yield case("any leading shape", draw.tensor(*leading), *_drawn(draw, leading[-1], f))
-    for leading, f in (((3,), 5), ((2, 3), 4), ((2, 3, 4), 4), ((3, 3), 3)):
+    for leading, f in (((3,), 5), ((2, 3), 12), ((2, 3, 4), 4), ((3, 3), 3)):
         drawn = _drawn(draw, leading[-1], f)
         yield case("the gradient reaches x, the weights and the biases", draw.tensor(*leading), *drawn, gradients=True)
     for dtype in (torch.float64, torch.bfloat16):

@@ -231,11 +231,11 @@ def cases(draw: Draw) -> Iterator[Case]:
     """Each branch alone, then both, biases, gradients, dropout, dtypes."""
     attention = "what attention reads from ln1 is added to x: x + attention(norm(x))"
     for b, t, c, h in ((1, 2, 3, 1), (2, 3, 4, 2), (3, 3, 3, 1)):
-        p = _drawn(draw, c, 2 * c) | {"mlp.w_down": torch.zeros(c, 2 * c), "mlp.b_down": torch.zeros(c)}
+        p = _drawn(draw, c, 4 * c) | {"mlp.w_down": torch.zeros(c, 4 * c), "mlp.b_down": torch.zeros(c)}
         yield case(attention, _x(draw, b, t, c), p, h)
     thought = "what the feed-forward network reads from ln2 is added to x: x + feed_forward(norm(x))"
     for b, t, c, h in ((1, 1, 3, 1), (2, 3, 4, 2), (3, 3, 3, 1)):
-        p = _drawn(draw, c, 2 * c) | {"attn.w_o": torch.zeros(c, c), "attn.b_o": torch.zeros(c)}
+        p = _drawn(draw, c, 4 * c) | {"attn.w_o": torch.zeros(c, c), "attn.b_o": torch.zeros(c)}
         yield case(thought, _x(draw, b, t, c), p, h)
     yield case("x = 0: the branches see the biases of their norms", torch.zeros(1, 2, 3), _small(draw, 3), 1)
     both = "the feed-forward network reads, and adds to, what attention has left in x"
@@ -245,12 +245,12 @@ def cases(draw: Draw) -> Iterator[Case]:
     for b, t, c, f, h in ((2, 3, 4, 4, 2), (1, 4, 6, 5, 2)):
         yield case("any feed-forward width", _x(draw, b, t, c), _drawn(draw, c, f), h)
     for names in (OF_ATTENTION[:3], OF_ATTENTION):
-        p = _drawn(draw, 4, 8)
+        p = _drawn(draw, 4, 16)
         for name in names:
             del p[name]
         yield case("attention without biases: they are not in p", _x(draw, 2, 3, 4), p, 2)
     through = "the gradient reaches x and every parameter"
-    yield case(through, _x(draw, 2, 3, 4), _drawn(draw, 4, 8), 2, gradients=True)
+    yield case(through, _x(draw, 2, 3, 4), _drawn(draw, 4, 16), 2, gradients=True)
     yield case(through, _x(draw, 1, 2, 6), _drawn(draw, 6, 6), 3, gradients=True)
     yield from _dropout_cases(draw)
     for names in (NORMS, OF_FEED_FORWARD, NORMS + OF_ATTENTION + OF_FEED_FORWARD, ("ln1.bias", "mlp.b_down")):
@@ -304,7 +304,7 @@ def _dropout_cases(draw: Draw) -> Iterator[Case]:
         shows, view, inputs = place(draw)
         options = {"dropout": rate} if generator is None else {"dropout": rate, "generator": generator}
         yield Case(shows, (Call(inputs, options),), view=view)
-    x, p, other = _x(draw, 2, 8, 8), _drawn(draw, 8, 8), draw.seed_value()
+    x, p, other = _x(draw, 2, 8, 8), _drawn(draw, 8, 32), draw.seed_value()
     one, two = (Call((x, p, 2), {"dropout": 0.5, "generator": each}) for each in (seed, other))
     yield Case("each call drops others", (one, two), view=_same_value)
     for place in (_attention_place, _feed_forward_place, _weights_place):
@@ -338,14 +338,14 @@ def _feed_forward_place(draw: Draw) -> Place:
     """Every hidden feature is the same, and together they add 1 to everything."""
     x, p = _quiet(draw, 16, 16, 32)
     hidden = torch.nn.functional.gelu(torch.ones(()), approximate="tanh")  # ()
-    p |= {"mlp.w_up": torch.full((8, 32), 1 / 32), "mlp.w_down": torch.ones(32, 8) / (8 * hidden)}
+    p |= {"mlp.w_up": torch.full((128, 32), 1 / 32), "mlp.w_down": torch.ones(32, 128) / (128 * hidden)}
     shows = "dropout acts on what the feed-forward network adds to x, scaled by 1/(1 - p)"
     return shows, lambda seen: _dropped(x, seen), (x, p, 4)
 
 
 def _quiet(draw: Draw, b: int, t: int, c: int) -> tuple[Tensor, Parameters]:
     """An x without zeros, and parameters with which both branches read 1 everywhere, and add nothing to x."""
-    p = {name: torch.zeros_like(one) for name, one in _drawn(draw, c, 8).items()}
+    p = {name: torch.zeros_like(one) for name, one in _drawn(draw, c, 4 * c).items()}
     p |= {"ln1.bias": torch.ones(c), "ln2.bias": torch.ones(c)}
     return torch.tensor([-2.0, -0.5, 0.5, 2.0])[draw.ids(b, t, c, below=4)], p
 
