@@ -1,0 +1,1 @@
+"""The unit transformer_block."""
