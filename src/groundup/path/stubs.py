@@ -19,13 +19,33 @@ def make(name: str, values: tuple[Any, ...], log: Log) -> Callable[..., Any]:
     return STUBS[name](log, *values)
 
 
-def table_of_logits(log: Log, table: Any) -> Callable[..., Any]:
-    """A model in small: the scores for the next token depend on the last one. table: (V, V)."""
+def last_plus_one(_log: Log, vocab_size: int) -> Callable[..., Any]:
+    """A model in small, whose best next token is the last one plus 1 (after the highest id comes 0)."""
+    return _model(lambda ids: _peak(ids[-1] + 1, vocab_size))
+
+
+def sum_of_ids(_log: Log, vocab_size: int) -> Callable[..., Any]:
+    """A model in small, whose best next token is the sum of all that it sees, without the tens if V is 10."""
+    return _model(lambda ids: _peak(sum(ids), vocab_size))
+
+
+def first_plus_length(_log: Log, vocab_size: int) -> Callable[..., Any]:
+    """A model in small, whose best next token is the first that it sees plus the number of all that it sees."""
+    return _model(lambda ids: _peak(ids[0] + len(ids), vocab_size))
+
+
+def table_of_logits(_log: Log, table: Any) -> Callable[..., Any]:
+    """A model in small: the scores are a row that depends on all that it sees. table: (V, V)."""
+    return _model(lambda ids: table[sum((i + 1) * token for i, token in enumerate(ids)) % len(table)].clone())
+
+
+def _model(scores_of: Callable[[list[int]], Any]) -> Callable[..., Any]:
+    """next_logits: takes the ids of one text, as a list or as a tensor."""
 
     def next_logits(ids: Any) -> Any:
-        ids = [int(token) for token in ids]
-        log.append(ids)
-        return table[ids[-1]].clone()
+        if getattr(ids, "ndim", 1) != 1:
+            raise ValueError("next_logits takes the ids of one text, not a batch")
+        return scores_of([int(token) for token in ids])
 
     return next_logits
 
@@ -37,9 +57,58 @@ def curve(log: Log, line: Any, together: Any, cubic: Any) -> Callable[..., float
         return float((line * x).sum() + (together * x).sum() ** 2 + (cubic * x**3).sum())
 
     return f
+def _peak(token: int, vocab_size: int) -> Any:
+    """Scores that fall away from one token to both sides, alike: [-1, 0, -1, -2]."""
+    import torch
+
+    return -(torch.arange(vocab_size) - token % vocab_size).abs().float()
+
+
+def best(_log: Log) -> Callable[..., Any]:
+    """Chooses the largest score."""
+    return _choice(lambda logits: int(logits.argmax()))
+
+
+def best_as_tensor(_log: Log) -> Callable[..., Any]:
+    """The same, as greedy gives it."""
+    return _choice(lambda logits: logits.argmax())
+
+
+def worst(_log: Log) -> Callable[..., Any]:
+    """Chooses the smallest score."""
+    return _choice(lambda logits: int(logits.argmin()))
+
+
+def first_above_two(_log: Log) -> Callable[..., Any]:
+    """Chooses the first token whose score is above 2, otherwise 0: no probability is."""
+    return _choice(lambda logits: int((logits > 2).int().argmax()))
+
+
+def last_above_zero(_log: Log) -> Callable[..., Any]:
+    """Chooses the last token whose score is above 0, otherwise 0: every probability is, and no logarithm of one."""
+    return _choice(lambda logits: max(i * (score > 0) for i, score in enumerate(logits.flatten().tolist())))
+
+
+def _choice(chosen: Callable[[Any], Any]) -> Callable[..., Any]:
+    """choose: takes the scores of one text."""
+
+    def choose(logits: Any) -> Any:
+        if logits.ndim > 1:
+            raise ValueError(f"choose takes scores of shape (V,), not {tuple(logits.shape)}")
+        return chosen(logits)
+
+    return choose
 
 
 STUBS: dict[str, Callable[..., Callable[..., Any]]] = {
+    "last_plus_one": last_plus_one,
+    "sum_of_ids": sum_of_ids,
+    "first_plus_length": first_plus_length,
     "table_of_logits": table_of_logits,
     "curve": curve,
+    "best": best,
+    "best_as_tensor": best_as_tensor,
+    "worst": worst,
+    "first_above_two": first_above_two,
+    "last_above_zero": last_above_zero,
 }
