@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -72,8 +71,6 @@ def _settings(
         betas = (0.9, 0.95)
     if "adamw_step-betas-swapped" in wrong:
         betas = betas[1], betas[0]
-    if "adamw_step-one-beta" in wrong:
-        betas = betas[0], betas[0]
     return betas, 1e-8 if "adamw_step-eps-ignored" in wrong else eps, weight_decay
 
 
@@ -85,8 +82,6 @@ def _means(grad: Tensor, m: Tensor, v: Tensor, betas: tuple[float, float], wrong
     new1 = 1.0 if "adamw_step-m-not-averaged" in wrong else 1 - beta1
     new2 = 1.0 if "adamw_step-v-not-averaged" in wrong else 1 - beta2
     square = grad if "adamw_step-v-without-square" in wrong else grad * grad
-    if "adamw_step-v-of-m" in wrong:
-        square = (beta1 * m + new1 * grad) ** 2
     new_v = v + square if "adamw_step-v-is-a-sum" in wrong else beta2 * v + new2 * square
     return beta1 * m + new1 * grad, new_v
 
@@ -123,8 +118,6 @@ def _parts(step: int, betas: tuple[float, float], wrong: Wrong) -> tuple[float, 
         part1, part2 = 1 - betas[0] * step, 1 - betas[1] * step
     if "adamw_step-corrected-for-one" in wrong:
         part1, part2 = 1 - betas[0], 1 - betas[1]
-    if "adamw_step-correction-multiplied" in wrong:
-        part1, part2 = 1 / part1, 1 / part2
     if "adamw_step-v-corrected-by-beta1" in wrong:
         part2 = part1
     if "adamw_step-correction-after-root" in wrong:

@@ -87,8 +87,6 @@ def _factor(norm: float, max_norm: float, wrong: Wrong) -> float:
         return min(1.0, 1 / norm)
     if "clip_gradients-divided-by-norm" in wrong and norm > max_norm:
         return 1 / norm
-    if "clip_gradients-times-max" in wrong and norm > max_norm:
-        return max_norm
     if "clip_gradients-always" in wrong:
         return ratio
     return max(1.0, ratio) if "clip_gradients-short-ones-alone" in wrong else min(1.0, ratio)

@@ -77,7 +77,7 @@ def _has_axes(tensor: Tensor, wrong: Wrong) -> bool:
 
 
 def _is_exempt(name: str, wrong: Wrong) -> bool:
-    if "decay_groups-embeddings" in wrong or "decay_groups-embeddings-in-both" in wrong:
+    if "decay_groups-embeddings" in wrong:
         return False
     if "decay_groups-tokens" in wrong:
         return name == "wpe"

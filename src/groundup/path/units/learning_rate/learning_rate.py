@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ...case import Case, Draw, case, edge
 from ...reference import RIGHT, Wrong, reference
@@ -22,14 +23,18 @@ def learning_rate(
     """
     if "learning_rate-counts-from-one" in wrong:
         step -= 1
+    if "learning_rate-fails-without-warmup" in wrong and warmup_steps == 0:
+        raise ZeroDivisionError("division by zero")
     if "learning_rate-ends-swapped" in wrong:
         max_lr, min_lr = min_lr, max_lr
     if "learning_rate-no-warmup" not in wrong and _warms_up(step, warmup_steps, total_steps, wrong):
         return _warmup(step, max_lr, min_lr, warmup_steps, total_steps, wrong)
     if step >= total_steps and not _goes_on(wrong):
-        if "learning_rate-zero-after" in wrong:
-            return 0.0
-        return max_lr if "learning_rate-top-after" in wrong else min_lr
+        return 0.0 if "learning_rate-zero-after" in wrong else min_lr
+    if "learning_rate-only-step-low" in wrong and step == total_steps - 1:
+        return min_lr
+    if "learning_rate-exponential" in wrong:
+        return max_lr * (min_lr / max_lr) ** _way_down(step, warmup_steps, total_steps, wrong)
     height = _height(_way_down(step, warmup_steps, total_steps, wrong), wrong)
     if "learning_rate-no-floor" in wrong:
         return height * max_lr
@@ -37,15 +42,13 @@ def learning_rate(
         return max(min_lr, height * max_lr)
     if "learning_rate-floor-added" in wrong:
         return min_lr + height * max_lr
-    if "learning_rate-fraction" in wrong:
-        return height
     return min_lr + height * (max_lr - min_lr)
 
 
 def _warms_up(step: int, warmup_steps: int, total_steps: int, wrong: Wrong) -> bool:
     if "learning_rate-decay-wins" in wrong and step >= total_steps:
         return False
-    if "learning_rate-warmup-too-long" in wrong:
+    if "learning_rate-warmup-too-long" in wrong or "learning_rate-warmup-overshoots" in wrong:
         return step <= warmup_steps
     return step < warmup_steps
 
@@ -66,10 +69,6 @@ def _warmup(step: int, max_lr: float, min_lr: float, warmup_steps: int, total_st
         return max_lr * (step + 1) / total_steps
     if "learning_rate-warmup-flat" in wrong:
         return max_lr
-    if "learning_rate-fraction" in wrong:
-        return (step + 1) / warmup_steps
-    if "learning_rate-warmup-squared" in wrong:
-        return max_lr * ((step + 1) / warmup_steps) ** 2
     return max_lr * (step + 1) / warmup_steps
 
 
@@ -108,8 +107,6 @@ def _height(way: float, wrong: Wrong) -> float:
         return 1 + math.cos(math.pi * way)
     if "learning_rate-one-forgotten" in wrong:
         return math.cos(math.pi * way)
-    if "learning_rate-one-outside" in wrong:
-        return 1 + 0.5 * math.cos(math.pi * way)
     if "learning_rate-quarter-wave" in wrong:
         return math.cos(math.pi / 2 * way)
     if "learning_rate-whole-wave" in wrong:
@@ -147,27 +144,20 @@ def cases(draw: Draw) -> Iterator[Case]:
     for step in (0, 99, 100, 550, 999, 1500):
         yield _case("the rates of a usual run", step, 3e-4, 3e-5, 100, 1000)
     for step in (0, 3, 9, 10, 15):
-        yield _case("without a warm-up the cosine begins at once", step, 1.0, 0.1, 0, 10, tier=True)
+        yield _edge("without a warm-up the cosine begins at once", step, 1.0, 0.1, 0, 10)
     for step in (3, 6, 9):
-        yield _case("min_lr may be 0", step, 1.0, 0.0, 2, 10, tier=True)
-    for step in (2, 3, 4):
-        yield _case("one step after the warm-up: it has max_lr", step, 1.0, 0.1, 3, 4, tier=True)
+        yield _edge("min_lr may be 0", step, 1.0, 0.0, 2, 10)
+    for step in (2, 3):
+        yield _edge("a single step after the warm-up has max_lr", step, 1.0, 0.1, 3, 4)
     for step, warmup, total in ((4, 10, 5), (7, 10, 5), (9, 10, 10), (5, 6, 1)):
-        yield _case("no room for a decay: the warm-up wins", step, 1.0, 0.1, warmup, total, tier=True)
-    for step, warmup, total in ((10, 10, 10), (12, 10, 5)):
-        yield _case("after the end it stays at min_lr", step, 1.0, 0.1, warmup, total, tier=True)
+        yield _edge("no room for a decay: the warm-up wins", step, 1.0, 0.1, warmup, total)
 
 
-def _case(
-    shows: str, step: int, max_lr: float, min_lr: float, warmup_steps: int, total_steps: int, tier: bool = False
-) -> Case:
-    """tier: whether it is an edge."""
-    return (edge if tier else case)(
-        shows,
-        step,
-        max_lr=max_lr,
-        min_lr=min_lr,
-        warmup_steps=warmup_steps,
-        total_steps=total_steps,
-        tolerance=PRECISE * min(1.0, max_lr),
-    )
+def _case(shows: str, step: int, max_lr: float, *settings: float, kind: Callable[..., Case] = case) -> Case:
+    """settings: min_lr, warmup_steps, total_steps."""
+    names = ("min_lr", "warmup_steps", "total_steps")
+    keywords = {"max_lr": max_lr} | dict(zip(names, settings, strict=True))
+    return kind(shows, step, **keywords, tolerance=PRECISE * min(1.0, max_lr))
+
+
+_edge = functools.partial(_case, kind=edge)
