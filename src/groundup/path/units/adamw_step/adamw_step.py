@@ -36,6 +36,11 @@ def adamw_step(
     betas, eps, weight_decay = _settings(betas, eps, weight_decay, wrong)
     if "adamw_step-decay-in-gradient" in wrong:
         grad, weight_decay = grad + weight_decay * param, 0.0
+    if "adamw_step-decay-in-gradient-in-place" in wrong:
+        grad.add_(weight_decay * param)
+        weight_decay = 0.0
+    if "adamw_step-decay-twice" in wrong:
+        grad = grad + weight_decay * param
     new_m, new_v = _means(grad, m, v, betas, wrong)
     with_m, with_v = (m.clone(), v.clone()) if "adamw_step-means-too-late" in wrong else (new_m, new_v)
     update = _update(grad, with_m, with_v, step, betas, eps, wrong)
@@ -56,7 +61,7 @@ def adamw_step(
         v.copy_(new_v)
     if "adamw_step-grad-cleared" in wrong:
         grad.zero_()
-    return param if "adamw_step-gives-param" in wrong else None
+    return new if "adamw_step-gives-param" in wrong else None
 
 
 def _settings(
@@ -152,7 +157,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     one, zero = torch.tensor([1.0]), torch.tensor([0.0])
     yield _case("one step from the start", one, torch.tensor([0.5]), zero, zero, 1, 0.1)
     yield _case("one step from the start", one, torch.tensor([-2.0]), zero, zero, 1, 0.5, weight_decay=0.0)
-    sizes = torch.tensor([0.01, -3.0, 200.0])
+    sizes = torch.tensor([0.5, -3.0, 200.0])
     start = torch.zeros(3)
     yield _case("the first step is as long as lr, however large the gradient", start, sizes, start, start, 1, 0.25)
     for decay in (0.5, 0.2):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, Kept, case, edge
 from ...reference import RIGHT, Wrong, reference
 
 
@@ -31,10 +31,15 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
         for grad in present:
             grad.mul_(_factor(grad.norm().item(), max_norm, wrong))
         return norm
+    if "clip_gradients-nan-to-zero" in wrong and not math.isfinite(norm):
+        for grad in present:
+            grad.zero_()
     factor = _factor(norm, max_norm, wrong)
     if "clip_gradients-gives-new-ones" in wrong:
         return [grad if grad is None else grad * factor for grad in grads]
-    if "clip_gradients-not-in-place" not in wrong and factor != 1.0:
+    if "clip_gradients-put-into-the-list" in wrong:
+        grads[:] = [grad if grad is None else grad * factor for grad in grads]
+    elif "clip_gradients-not-in-place" not in wrong and factor != 1.0:
         for grad in present[: 1 if "clip_gradients-scales-the-first" in wrong else None]:
             grad.mul_(factor)
     return _returned(norm, factor, wrong)
@@ -116,6 +121,11 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield _case("shorter ones stay as they are", [0.1 * grad for grad in _drawn(draw, *shapes)], 8.0)
     yield _case("one of the tensors by itself is short", [torch.tensor([0.3, 0.4]), torch.tensor([12.0])], 1.0)
     yield _case("each tensor by itself is short, all together are not", [torch.full((4,), 0.4) for _ in range(4)], 1.0)
+    # What has only been put into the list is gone when the same tensors come again.
+    for numbers in ([3.0, 4.0], [0.0, -12.0]):
+        grads = [Kept("one", torch.tensor(numbers)), Kept("two", torch.tensor([[5.0]]))]
+        calls = tuple(Call((grads, max_norm)) for max_norm in (4.0, 2.0))
+        yield Case("the tensors themselves are scaled, in place", calls, changes=(0,))
     missing = "a parameter without a gradient is passed over"
     yield _case(missing, [torch.tensor([3.0]), None, torch.tensor([4.0])], 1.0)
     yield _case(missing, [None, *_drawn(draw, (2, 3), (3,))], 0.5)

@@ -51,6 +51,12 @@ def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
         return name.rpartition(".")[2].startswith("w_")
     if "decay_groups-all-but-biases" in wrong:
         return not _is_bias(name)
+    if "decay_groups-all-but-embeddings-and-norms" in wrong:
+        return not (_is_embedding(name) or _is_norm(name))
+    if "decay_groups-by-the-word-bias" in wrong:
+        return not ("bias" in name or _is_norm(name))
+    if "decay_groups-by-the-word-bias-and-embeddings" in wrong:
+        return not ("bias" in name or _is_norm(name) or _is_embedding(name))
     if "decay_groups-all-but-biases-and-norms" in wrong:
         return not (_is_bias(name) or _is_norm(name))
     if "decay_groups-all-but-embeddings" in wrong:
@@ -108,6 +114,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     """Single parameters, then whole models with and without biases, then names that nothing is known of."""
     yield _case("a matrix decays", [("h.0.attn.w_q", (2, 2))])
     yield _case("a bias does not decay", [("h.0.attn.b_q", (2,)), ("h.0.attn.w_q", (2, 2))])
+    yield _case("a bias does not decay", [("classifier.weight", (3, 2)), ("classifier.bias", (3,))])
     yield _case("a norm does not decay", [("h.0.ln1.weight", (2,)), ("h.0.ln1.bias", (2,)), ("h.0.mlp.w_up", (4, 2))])
     yield _case("an embedding does not decay", [("wte", (5, 2)), ("h.0.attn.w_o", (2, 2))])
     yield _case("an embedding does not decay", [("wpe", (4, 2)), ("h.0.attn.w_o", (2, 2))])
@@ -116,10 +123,10 @@ def cases(draw: Draw) -> Iterator[Case]:
         for biases, head in ((True, False), (True, True), (False, False), (False, True)):
             named = _model(n_layers, biases, head)
             yield _case("the parameters of a model", named)
-            yield _case("the order makes no difference", draw.sample(named, len(named)))
+            yield _case("the parameters of a model", draw.sample(named, len(named)))
     for n in (3, 5):
         named = _model(2, True, True)
-        yield _case("some parameters of a model", draw.sample(named, n))
+        yield _case("the parameters of a model", draw.sample(named, n))
     yield _case(
         "what has one axis does not decay, whatever its name", [("h.0.attn.sink", (3,)), ("h.0.mlp.w_up", (4, 2))]
     )

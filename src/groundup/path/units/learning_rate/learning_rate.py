@@ -25,6 +25,8 @@ def learning_rate(
         step -= 1
     if "learning_rate-fails-without-warmup" in wrong and warmup_steps == 0:
         raise ZeroDivisionError("division by zero")
+    if "learning_rate-last-step-wins" in wrong and step >= total_steps - 1:
+        return min_lr
     if "learning_rate-ends-swapped" in wrong:
         max_lr, min_lr = min_lr, max_lr
     if "learning_rate-no-warmup" not in wrong and _warms_up(step, warmup_steps, total_steps, wrong):
