@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, case, edge
 from ...reference import RIGHT, Wrong, reference
 
 CHANGED = (0, 2, 3)  # param, m and v
@@ -34,6 +34,8 @@ def adamw_step(
     First the weights shrink by lr · weight_decay; then they move by lr · m / (√v + eps), m and v without their bias.
     """
     betas, eps, weight_decay = _settings(betas, eps, weight_decay, wrong)
+    if "adamw_step-m-and-v-swapped" in wrong:
+        m, v = v, m
     if "adamw_step-decay-in-gradient" in wrong:
         grad, weight_decay = grad + weight_decay * param, 0.0
     if "adamw_step-decay-in-gradient-in-place" in wrong:
@@ -210,3 +212,11 @@ def _case(shows: str, *arguments: Any, kind: Callable[..., Case] = case, **keywo
 def _state(draw: Draw, *shape: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """param, grad, m and v in the middle of a run."""
     return draw.tensor(*shape), draw.tensor(*shape), draw.tensor(*shape), draw.tensor(*shape) ** 2 + 0.25
+
+
+EXAMPLE_SIZE = "10,000 weights"
+
+
+def example() -> Call:
+    """A larger one, for the time it takes."""
+    return Call((*_state(Draw(0), 100, 100), 10, 1e-3))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, case, edge
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
@@ -55,6 +55,8 @@ def _arranged(logits: Tensor, targets: Tensor, wrong: Wrong) -> tuple[Tensor, Te
         return logits.movedim(1, -1), targets
     if "cross_entropy-shifts-again" in wrong and targets.ndim:
         return logits[..., :-1, :], targets[..., 1:]
+    if "cross_entropy-first-alone" in wrong and targets.ndim > 1:
+        return logits[0], targets[0]
     if "cross_entropy-last-alone" in wrong and targets.ndim > 1:
         return logits[..., -1, :], targets[..., -1]
     return logits, targets
@@ -169,6 +171,8 @@ def _mean(losses: Tensor, ignored: Tensor, v: int, wrong: Wrong) -> Tensor:
         return total
     if "cross_entropy-divided-by-batch" in wrong and losses.ndim:
         return total / len(losses)
+    if "cross_entropy-divided-by-length" in wrong and losses.ndim:
+        return total / losses.shape[-1]
     if "cross_entropy-divided-by-classes" in wrong:
         return total / n_counted / v
     if "cross_entropy-mean-of-means" in wrong and losses.ndim > 1:
@@ -244,3 +248,12 @@ def _size(seen: list[Observation]) -> str:
     """A large loss; of one that is too small, only that it is: there are many ways to cut it off."""
     loss = float(seen[0]["value"])
     return f"less than {FINITE:g}" if loss < FINITE else f"{loss:.4g}"
+
+
+EXAMPLE_SIZE = "256 predictions, V = 512"
+
+
+def example() -> Call:
+    """A larger one, for the time it takes."""
+    draw = Draw(0)
+    return Call((draw.tensor(4, 64, 512), draw.ids(4, 64, below=512)))

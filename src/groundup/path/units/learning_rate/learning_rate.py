@@ -69,6 +69,8 @@ def _warmup(step: int, max_lr: float, min_lr: float, warmup_steps: int, total_st
         return min_lr + (max_lr - min_lr) * (step + 1) / warmup_steps
     if "learning_rate-warmup-by-total" in wrong:
         return max_lr * (step + 1) / total_steps
+    if "learning_rate-whole-division" in wrong:
+        return max_lr * ((step + 1) // warmup_steps)
     if "learning_rate-warmup-flat" in wrong:
         return max_lr
     return max_lr * (step + 1) / warmup_steps
@@ -94,6 +96,8 @@ def _way_down(step: int, warmup_steps: int, total_steps: int, wrong: Wrong) -> f
         n_steps = total_steps - 1
     if "learning_rate-length-with-warmup-over-total" in wrong:
         n_steps = total_steps
+    if "learning_rate-whole-division-in-decay" in wrong:
+        return float(behind // max(1, n_steps))
     if "learning_rate-divides-by-zero" in wrong:
         return behind / n_steps
     return behind / n_steps if n_steps > 0 else 0.0
