@@ -186,6 +186,9 @@ def cases(draw: Draw) -> Iterator[Case]:
     two = torch.tensor([[0.0, math.log(3.0)], [math.log(4.0), 0.0]])
     yield case("the mean over the targets", two, torch.tensor([0, 0]))
     yield case("-ln of the target's probability", torch.zeros(3, 8), torch.tensor([1, 5, 2]))
+    yield case("any leading shape", two.unsqueeze(1), torch.tensor([[0], [1]]))
+    yield case("ignored targets do not count", two, torch.tensor([0, -100]))
+    yield case("the target that ignore_index names", two, torch.tensor([1, 0]), 0)
     for shape in ((4, 3), (3, 3), (5, 7), (2, 3, 4), (3, 3, 3), (2, 4, 4), (3, 1, 5)):
         yield case("any leading shape", *_drawn(draw, *shape), tolerance=DRAWN)
     for shape, n in (((6, 4), 2), ((3, 4, 5), 4), ((4, 4, 4), 5), ((2, 5, 3), 3)):
@@ -204,12 +207,13 @@ def cases(draw: Draw) -> Iterator[Case]:
     logits, targets = _drawn(draw, 3, 4, 5)
     some = _without(draw, targets, 4)
     yield case("ignored targets do not count", logits, some, gradients=True, tolerance=DRAWN)
-    for shape in ((3, 4), (2, 3, 5)):
+    for shape in ((1, 2), (3, 4), (2, 3, 5)):
         nothing = torch.full(shape[:-1], IGNORED)
         yield edge("all targets ignored: 0", draw.tensor(*shape), nothing)
         yield edge("all targets ignored: no gradient", draw.tensor(*shape), nothing, gradients=True)
     yield edge("a single prediction", *_drawn(draw, 5), tolerance=DRAWN)
     yield edge("any leading shape", *_drawn(draw, 2, 2, 3, 4), tolerance=DRAWN)
+    yield edge("float64 stays float64", two[:1].double(), torch.tensor([0]))
     yield edge("float64 stays float64", *_drawn(draw, 4, 5, dtype=torch.float64))
     wide = "bfloat16 is computed in and given as float32"
     near_one = torch.tensor([[0.0, 0.546875]], dtype=torch.bfloat16)  # it loses 1.0035, in bfloat16 just 1

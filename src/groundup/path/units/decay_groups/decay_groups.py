@@ -21,25 +21,27 @@ def decay_groups(named: Named, *, wrong: Wrong = RIGHT) -> Any:
 
     Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm.
     """
-    decays = [_decays(name, tensor, wrong) for name, tensor in named]
-    if "decay_groups-swapped" in wrong:
-        decays = [not one for one in decays]
-    listed = [(name, tensor, one) for (name, tensor), one in zip(named, decays, strict=True)]
-    if "decay_groups-gives-tensors" in wrong:
-        return [tensor for _, tensor, one in listed if one], [tensor for _, tensor, one in listed if not one]
-    if "decay_groups-gives-pairs" in wrong:
-        return [(n, t) for n, t, one in listed if one], [(n, t) for n, t, one in listed if not one]
-    if "decay_groups-gives-booleans" in wrong:
-        return {name: one for name, _, one in listed}
-    if "decay_groups-gives-torch-groups" in wrong:
-        return [{"params": [tensor for _, tensor, one in listed if one is group]} for group in (True, False)]
-    decay = [name for name, _, one in listed if one]
-    no_decay = [name for name, tensor, one in listed if not one and not _forgotten(name, tensor, wrong)]
+    decay = [pair for pair in named if _decays(*pair, wrong)]
+    no_decay = [pair for pair in named if not _decays(*pair, wrong) and not _forgotten(*pair, wrong)]
     if "decay_groups-embeddings-in-both" in wrong:
-        decay = [name for name, tensor, one in listed if one or _is_embedding(name)]
-    if "decay_groups-decay-alone" in wrong:
-        return decay
-    return decay, no_decay
+        decay = [pair for pair in named if _decays(*pair, wrong) or _is_embedding(pair[0])]
+    if "decay_groups-swapped" in wrong:
+        decay, no_decay = no_decay, decay
+    return _given(decay, no_decay, wrong)
+
+
+def _given(decay: Named, no_decay: Named, wrong: Wrong) -> Any:
+    """What is returned of two groups of pairs."""
+    if "decay_groups-gives-tensors" in wrong:
+        return [tensor for _, tensor in decay], [tensor for _, tensor in no_decay]
+    if "decay_groups-gives-pairs" in wrong:
+        return decay, no_decay
+    if "decay_groups-gives-booleans" in wrong:
+        return {name: group is decay for group in (decay, no_decay) for name, _ in group}
+    names = [name for name, _ in decay], [name for name, _ in no_decay]
+    if "decay_groups-gives-torch-groups" in wrong:
+        return [{"params": group} for group in names]
+    return names[0] if "decay_groups-decay-alone" in wrong else names
 
 
 def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
