@@ -99,11 +99,12 @@ def _gradients_differ(kind: str, wanted: Sequence[Any], seen: Sequence[Any], cas
 
 
 def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, seen: Observation) -> Difference | None:
-    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not.
+    """What the call has done to its arguments: first to those that it is meant to change, then to the others.
 
     What is kept from call to call is meant to change, and is compared where the case asks for it.
     """
-    for i, before in enumerate(given):
+    for i in sorted(range(len(given)), key=lambda i: i not in case.changes):
+        before = given[i]
         if isinstance(before, Kept) and i not in case.changes:
             continue
         fault = unlike(wanted["arguments"][i], seen["arguments"][i], case)
@@ -115,12 +116,12 @@ def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, s
 
 
 def changes_input(case: Case, seen: list[Observation]) -> bool:
-    """Whether some argument is not what it was."""
+    """Whether some argument is not what it was, though it should be."""
     return any(
-        unlike(before, after, case) is not None
+        unlike(before, one["arguments"][i], case) is not None
         for call, one in zip(case.calls, seen, strict=True)
-        for before, after in zip(call.arguments, one["arguments"], strict=True)
-        if after is not None and not isinstance(before, Kept)
+        for i, before in enumerate(call.arguments)
+        if i not in case.changes and one["arguments"][i] is not None and not isinstance(before, Kept)
     )
 
 

@@ -1,0 +1,1 @@
+"""The unit cross_entropy."""

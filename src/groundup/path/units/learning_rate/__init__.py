@@ -1,0 +1,1 @@
+"""The unit learning_rate."""
