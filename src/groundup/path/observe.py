@@ -99,7 +99,7 @@ def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any], k
         case Seed(number):
             return seeded_generator(number)
         case Stub(name, values):
-            return make(name, values, log)
+            return make(name, prepared(values), log)
         case Kept(name, first):
             if name not in kept:
                 kept[name] = prepared(first)

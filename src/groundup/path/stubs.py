@@ -1,7 +1,8 @@
 """The functions that some parts are given: a model in small for `generate_tokens`, a slope for `numerical_gradient`.
 
 A function cannot travel between processes, but its name and the numbers that it is made of can. Each stub below makes a
-function, and notes in a log what the part asked of it.
+function, and may note in a log what the part asked of it. What is `Kept` among its values is the same object as among
+the arguments: a loss knows the parameters that it is the loss of.
 
 Read next: `observe.py`.
 """
@@ -30,6 +31,54 @@ def table_of_logits(log: Log, table: Any) -> Callable[..., Any]:
     return next_logits
 
 
+def sum_of_losses(_log: Log, params: Any) -> Callable[..., Any]:
+    """The loss of a line: for a micro-batch (x (N, I), y (N,)) the sum of its squared errors, and N.
+
+    params: a weight (I,), a bias (), and for each further entry of a micro-batch a factor () that it is multiplied by.
+    """
+
+    def loss_fn(micro_batch: Any) -> tuple[Any, int]:
+        x, y, *more = micro_batch
+        weight, bias, *factors = params
+        errors = x @ weight + bias - y  # (N,)
+        for factor, one in zip(factors, more, strict=False):
+            errors = errors + factor * one
+        return errors.square().sum(), len(y)
+
+    return loss_fn
+
+
+def bigram(_log: Log) -> Callable[..., Any]:
+    """A language model in small: what follows a token depends on it alone.
+
+    params: wte (V, C), ln_f.weight (C,), lm_head.weight (V, C), and perhaps ln_f.bias (C,).
+    """
+
+    def forward(inputs: Any, params: Any) -> Any:
+        x = params["wte"][inputs] * params["ln_f.weight"]  # (B, T, C)
+        if "ln_f.bias" in params:
+            x = x + params["ln_f.bias"]
+        return x @ params["lm_head.weight"].T  # (B, T, V)
+
+    return forward
+
+
+def bigram_that_is_used(log: Log) -> Callable[..., Any]:
+    """The same model, which notes where autograd remembers what it does."""
+    model = bigram(log)
+
+    def forward(inputs: Any, params: Any) -> Any:
+        logits = model(inputs, params)  # (B, T, V)
+        if logits.requires_grad and not log:
+            log.append("a graph is built")
+        return logits
+
+    return forward
+
+
 STUBS: dict[str, Callable[..., Callable[..., Any]]] = {
     "table_of_logits": table_of_logits,
+    "sum_of_losses": sum_of_losses,
+    "bigram": bigram,
+    "bigram_that_is_used": bigram_that_is_used,
 }
