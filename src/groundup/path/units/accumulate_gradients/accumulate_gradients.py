@@ -119,7 +119,7 @@ def _inverse(count: int) -> float:
 
 
 def _returned(losses: list[float], counts: list[int], wrong: Wrong) -> Any:
-    n, k = max(sum(counts), 1), len(counts)
+    n, k = sum(counts), len(counts)
     means = [loss / count if count else math.nan for loss, count in zip(losses, counts, strict=True)]
     if "accumulate_gradients-mean-of-means-returned" in wrong:
         return sum(means) / k
