@@ -121,7 +121,7 @@ def changes_input(case: Case, seen: list[Observation]) -> bool:
         unlike(before, one["arguments"][i], case) is not None
         for call, one in zip(case.calls, seen, strict=True)
         for i, before in enumerate(call.arguments)
-        if i not in case.changes and one["arguments"][i] is not None and not isinstance(before, Kept)
+        if not (i in case.changes or isinstance(before, Kept) or one["arguments"][i] is None)
     )
 
 

@@ -195,7 +195,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield _case("a weight without axes", *_state(draw), 2, 0.1, kind=edge)
     for dtype in (torch.float64, torch.bfloat16):
         state = [one.to(dtype) for one in _state(draw, 3, 4)]
-        yield _case(str(dtype).removeprefix("torch."), *state, 3, 0.2, kind=edge)
+        yield _case(f"a step in {str(dtype).removeprefix('torch.')}", *state, 3, 0.2, kind=edge)
 
 
 def _case(shows: str, *arguments: Any, kind: Callable[..., Case] = case, **keywords: Any) -> Case:

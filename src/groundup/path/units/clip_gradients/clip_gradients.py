@@ -125,10 +125,12 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield _case(alone, [torch.tensor([1.0, value]), torch.tensor([2.0])], 1.0, edge)
         yield _case(alone, [torch.tensor([3.0]), torch.tensor([[value, 1.0]]), torch.tensor([4.0])], 2.0, edge)
     yield _case("a norm of 0", [torch.zeros(2), torch.zeros(3)], 1.0, edge)
-    yield _case("float64", [draw.tensor(2, 3, dtype=torch.float64), draw.tensor(4, dtype=torch.float64)], 0.5, edge)
+    yield _case(
+        "gradients in float64", [draw.tensor(2, 3, dtype=torch.float64), draw.tensor(4, dtype=torch.float64)], 0.5, edge
+    )
     pair = [torch.tensor([3.0], dtype=torch.bfloat16), torch.tensor([4.0, 0.0], dtype=torch.bfloat16)]
     for max_norm in (2.5, 10.0):
-        yield _case("bfloat16", pair, max_norm, edge)
+        yield _case("gradients in bfloat16", pair, max_norm, edge)
 
 
 def _case(shows: str, grads: list[Any], max_norm: float, kind: Callable[..., Case] = case) -> Case:
