@@ -51,11 +51,13 @@ def sum_of_losses(_log: Log, params: Any) -> Callable[..., Any]:
 def bigram(_log: Log) -> Callable[..., Any]:
     """A language model in small: what follows a token depends on it alone.
 
-    params: wte (V, C), ln_f.weight (C,), lm_head.weight (V, C), and perhaps ln_f.bias (C,).
+    params: wte (V, C) and lm_head.weight (V, C), perhaps ln_f.weight (C,) and ln_f.bias (C,).
     """
 
     def forward(inputs: Any, params: Any) -> Any:
-        x = params["wte"][inputs] * params["ln_f.weight"]  # (B, T, C)
+        x = params["wte"][inputs]  # (B, T, C)
+        if "ln_f.weight" in params:
+            x = x * params["ln_f.weight"]
         if "ln_f.bias" in params:
             x = x + params["ln_f.bias"]
         return x @ params["lm_head.weight"].T  # (B, T, V)

@@ -51,8 +51,6 @@ def _mean(
     forward: Callable[..., Any], params: dict[str, Tensor], inputs: Tensor, targets: Tensor, wrong: Wrong
 ) -> float:
     """The mean loss of one batch; 0 if no target counts."""
-    if "evaluate_loss-arguments-exchanged" in wrong:
-        forward(params, inputs)
     with torch.set_grad_enabled("evaluate_loss-builds-graph" in wrong or "evaluate_loss-goes-backward" in wrong):
         logits = forward(inputs, params)  # (B, T, V)
     if "evaluate_loss-inputs-as-targets" in wrong:
