@@ -48,19 +48,26 @@ def sum_of_losses(_log: Log, params: Any) -> Callable[..., Any]:
     return loss_fn
 
 
-def bigram(_log: Log) -> Callable[..., Any]:
-    """A language model in small: what follows a token depends on it alone.
+def bigram(_log: Log, trained: Any = None) -> Callable[..., Any]:
+    """A language model in small, as gpt_forward without its blocks.
 
-    params: wte (V, C) and lm_head.weight (V, C), perhaps ln_f.weight (C,) and ln_f.bias (C,).
+    params: wte (V, C); the others are optional: wpe (L, C), h.0.attn.w_o (C, C), ln_f.weight and ln_f.bias (C,),
+    lm_head.weight (V, C). trained: the parameters as they are Kept, if they are to be trained: they want a gradient.
     """
+    for param in (trained or {}).values():
+        param.requires_grad_()
 
     def forward(inputs: Any, params: Any) -> Any:
         x = params["wte"][inputs]  # (B, T, C)
+        if "wpe" in params:
+            x = x + params["wpe"][: inputs.shape[1]]
+        if "h.0.attn.w_o" in params:
+            x = x + x @ params["h.0.attn.w_o"].T
         if "ln_f.weight" in params:
             x = x * params["ln_f.weight"]
         if "ln_f.bias" in params:
             x = x + params["ln_f.bias"]
-        return x @ params["lm_head.weight"].T  # (B, T, V)
+        return x @ params.get("lm_head.weight", params["wte"]).T  # (B, T, V)
 
     return forward
 

@@ -122,9 +122,12 @@ def cases(draw: Draw) -> Iterator[Case]:
     ):
         yield _case(every, _params(draw), [_batch(draw, *shape) for shape in shapes])
     ignored = "ignored targets (-100) do not count"
-    for shapes in (((2, 4),), ((3, 3), (3, 3)), ((2, 5), (1, 4)), ((4, 2), (4, 2), (2, 3))):
-        yield _case(ignored, _params(draw), [_batch(draw, *shape, left_out=0.4) for shape in shapes])
-    yield _case(ignored, _params(draw), [_batch(draw, 3, 4, left_out=0.8), _batch(draw, 3, 4)])
+    for shape in ((2, 4), (3, 3)):
+        yield _case(ignored, _params(draw), [_batch(draw, *shape, left_out=0.4)])
+    some = "batches with different numbers of ignored targets"
+    for shapes in (((3, 3), (3, 3)), ((2, 5), (1, 4)), ((4, 2), (4, 2), (2, 3))):
+        yield _case(some, _params(draw), [_batch(draw, *shape, left_out=0.4) for shape in shapes])
+    yield _case(some, _params(draw), [_batch(draw, 3, 4, left_out=0.8), _batch(draw, 3, 4)])
     for shapes in (((2, 3), (1, 3)), ((3, 2),)):
         drawn = _case("the parameters stay as they are", _params(draw), [_batch(draw, *shape) for shape in shapes])
         yield replace(drawn, view=functools.partial(_stayed, drawn.calls[0].arguments[1].value))
