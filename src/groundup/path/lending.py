@@ -3,7 +3,7 @@
 A part is lent with all that it calls, in one namespace: a name means the same everywhere in the list of parts. Text
 can be sent to another process, and a part that must not be lent can be left out of it.
 
-Read next: `deferred.py`.
+Read next: `child.py`.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def _definitions(library: str) -> dict[str, tuple[str, list[str], str]]:
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         text = ast.get_source_segment(source, node) or ""
+        decorators = getattr(node, "decorator_list", [])  # which the segment leaves out
+        text = "".join(f"@{ast.unparse(one)}\n" for one in decorators) + text
         mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
         found |= {name: (text, mentioned, library) for name in names}
     return found

@@ -64,17 +64,26 @@ def imported_in(path: Path) -> set[str]:
 
 
 def names_in(path: Path) -> set[str]:
-    """The names that a file uses by themselves, imports, or takes from `parts`."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(read_source(path))):
+    """The names that a file uses by themselves, imports, or takes from `parts`; arguments are no such names."""
+
+    def of(node: ast.AST, arguments: set[str]) -> set[str]:
         match node:
-            case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(value=ast.Name(id="parts"), attr=name):
-                names.add(name)
+            case ast.Name(id=name, ctx=ast.Load()):
+                return {name} - arguments
+            case ast.Attribute(value=ast.Name(id="parts"), attr=name):
+                return {name}
             case ast.ImportFrom(module="parts", names=imported):
-                names |= {alias.name for alias in imported}
+                return {alias.name for alias in imported}
+            case ast.FunctionDef(args=args) | ast.Lambda(args=args):  # whose defaults are outside of it
+                own = {inner.arg for inner in ast.walk(args) if isinstance(inner, ast.arg)}
+                return inside(args, arguments) | inside(node, arguments | own)
             case _:
-                pass
-    return names
+                return inside(node, arguments)
+
+    def inside(node: ast.AST, arguments: set[str]) -> set[str]:
+        return {name for inner in ast.iter_child_nodes(node) for name in of(inner, arguments)}
+
+    return inside(ast.parse(read_source(path)), set())
 
 
 def written_twice(part: Part, file: Path, lang: str) -> list[str]:
