@@ -9,7 +9,9 @@ Read next: `replay.py`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -28,11 +30,16 @@ Mistakes = frozenset[str]
 Seen = list[list[Observation]]
 
 
+class OutOfTime(Exception):
+    """There is no time left to try another mistake."""
+
+
 class Suspects:
     """The mistakes that a part can have, and what each of them does to its cases: found out when it is asked."""
 
     def __init__(self, part: Part, cases: list[Case], expected: Seen) -> None:
         self.part, self.cases, self.expected = part, cases, expected
+        self.deadline = math.inf  # of trying, as time.monotonic() tells it
         self.messages = False  # whether errors are compared too: where there is nothing but errors, they say it all
         cheap = sorted(range(len(cases)), key=lambda i: sum(n_numbers(call.arguments) for call in cases[i].calls))
         self.core = [i for i in cheap if cases[i].tier == CORE]
@@ -43,6 +50,8 @@ class Suspects:
     def observed(self, wrong: Mistakes, i: int) -> list[Observation]:
         """What the reference with these mistakes does in a case."""
         if (wrong, i) not in self._seen:
+            if time.monotonic() > self.deadline:
+                raise OutOfTime
             function = self.part.with_mistakes(wrong)
             self._seen[wrong, i] = observe(function, self.cases[i].calls)
         return self._seen[wrong, i]
@@ -95,41 +104,41 @@ def diagnose(
     One set when it is certain, several when the cases cannot tell them apart, none when it is no known mistake. The
     part's own mistakes are named before those of the parts that it is made of.
     """
-    deadline = time.monotonic() + seconds
+    suspects.deadline = time.monotonic() + seconds
     failing = frozenset(failed)
     suspects.messages = all(seen["error"] is not None for several in got for seen in several)
     # Where it shows is asked before where it may not: whoever is innocent is let go early.
     core = sorted(suspects.core, key=lambda i: i not in failing)
     edges = sorted(suspects.edges, key=lambda i: i not in failing)
-    of_core = _first_that_fit(_core_sets(suspects, got, failing), suspects, got, core, deadline)
+    of_core = _first_that_fit(_core_sets(suspects, got, failing), suspects, got, core)
     whole = [
         wrong
         for base in of_core
-        for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges, deadline)
+        for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges)
         if wrong  # what is off by less than the inputs' dtype can say is no mistake, but explains nothing
     ]
     found = whole or [wrong for wrong in of_core if wrong]
     smallest = min(map(len, found), default=0)
     found = [wrong for wrong in found if len(wrong) == smallest]
+    suspects.deadline = math.inf
     own = suspects.part.own_mistakes.keys()
     fewest = min((len(wrong - own) for wrong in found), default=0)
     return [wrong for wrong in found if len(wrong - own) == fewest], bool(whole)
 
 
 def _first_that_fit(
-    sizes: Iterator[Iterator[Mistakes]], suspects: Suspects, got: Seen, asked: list[int], deadline: float
+    sizes: Iterator[Iterator[Mistakes]], suspects: Suspects, got: Seen, asked: list[int]
 ) -> list[Mistakes]:
-    """All sets that explain the cases, of the first size of which there are any."""
-    for candidates in sizes:
-        found: list[Mistakes] = []
-        for wrong in candidates:
-            if suspects.explains(wrong, got, asked):
-                found.append(wrong)
-            if time.monotonic() > deadline:
-                return found
-        if found:
-            return found
-    return []
+    """All sets that explain the cases, of the first size of which there are any; as many as there is time for."""
+    found: list[Mistakes] = []
+    with contextlib.suppress(OutOfTime):
+        for candidates in sizes:
+            for wrong in candidates:
+                if suspects.explains(wrong, got, asked):
+                    found.append(wrong)
+            if found:
+                break
+    return found
 
 
 def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterator[Iterator[Mistakes]]:
