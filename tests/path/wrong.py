@@ -373,4 +373,13 @@ def dropout(x, p, training=True, generator=None):
 """,
         "generator|same",
     ),
+    (
+        "apply_temperature",
+        """
+def apply_temperature(logits, temperature):
+    assert temperature > 0
+    return logits / temperature
+""",
+        "a temperature of 0 is a ValueError; it raises AssertionError",
+    ),
 ]

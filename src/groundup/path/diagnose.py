@@ -107,6 +107,7 @@ def diagnose(
         for base in of_core
         for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges, deadline)
     ]
+    whole = [wrong for wrong in whole if wrong]  # no mistake at all: an error is due and came, but of the wrong class
     found = whole or [wrong for wrong in of_core if wrong]
     smallest = min(map(len, found), default=0)
     found = [wrong for wrong in found if len(wrong) == smallest]
