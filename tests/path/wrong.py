@@ -507,5 +507,12 @@ def adamw_step(param, grad, m, v, step, lr, betas=(0.9, 0.95), eps=1e-8, weight_
     param.addcdiv_(m, v.sqrt() + eps, value=-lr)
 """,
         "bias correction.*not multiplied by lr|not multiplied by lr.*bias correction",
+        "apply_temperature",
+        """
+def apply_temperature(logits, temperature):
+    assert temperature > 0
+    return logits / temperature
+""",
+        "a temperature of 0 is a ValueError; it raises AssertionError",
     ),
 ]
