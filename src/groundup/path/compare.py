@@ -117,7 +117,9 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
         return _unlike_tensor(expected, got, case, scale)
     if numpy is not None and isinstance(expected, numpy.ndarray):
         return _unlike_array(expected, got, case)
-    if (torch is not None and isinstance(got, torch.Tensor)) or (numpy is not None and isinstance(got, numpy.ndarray)):
+    if (torch is not None and isinstance(got, torch.Tensor)) or (
+        numpy is not None and isinstance(got, numpy.ndarray | numpy.generic)
+    ):
         got = got.tolist()
     match expected:
         case None | str() | bool():
@@ -184,7 +186,7 @@ def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
     if not isinstance(got, numpy.ndarray | list | tuple | int | float):
         return Difference("type", expected, got)
     try:
-        found = numpy.asarray(got, dtype=expected.dtype)
+        found = numpy.asarray(got, dtype=expected.dtype if expected.dtype.kind == "f" else None)
     except (ValueError, TypeError):
         return Difference("type", expected, got)
     if found.shape != expected.shape:
