@@ -144,6 +144,7 @@ reads in this order never meets anything unexplained.
     path.words                  what is said, in two languages
     path.catalog                the list of parts
     path.lending                the library's version for who has none
+    path.deferred               torch, put off until it is used
     path.child                  the process in which a learner's code runs
     path.sandbox                the judge's end of it
     path.compare                are two results the same?

@@ -28,7 +28,7 @@ STAGES_WITH_FIVE = (1, 2, 3, 4, 5)
 def suspects_of(name: str) -> Suspects:
     part = catalog()[name]
     cases = part.cases(SEED)
-    return Suspects(part, cases, [[observe(part.reference, call) for call in case.calls] for case in cases])
+    return Suspects(part, cases, [observe(part.reference, case.calls) for case in cases])
 
 
 def library(name: str) -> Callable[..., Any]:
@@ -40,9 +40,9 @@ def library(name: str) -> Callable[..., Any]:
 def test_with_all_switches_off_it_is_the_library_s_own_part(name: str, seed: int) -> None:
     part = catalog()[name]
     for case in part.cases(seed):
-        expected = [observe(part.reference, call) for call in case.calls]
+        expected = observe(part.reference, case.calls)
         assert all(seen["error"] is None or "Assertion" not in seen["error"]["classes"][0] for seen in expected)
-        fault = differ(case, expected, [observe(library(name), call) for call in case.calls])
+        fault = differ(case, expected, observe(library(name), case.calls))
         assert fault is None, (case.shows, fault)
 
 

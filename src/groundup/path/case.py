@@ -3,6 +3,7 @@
 The judge draws the cases of a part anew each time, from a seed, so that nobody can know their answers before. A case
 travels to the process that runs the learner's code, and so it is made of values alone: tensors, arrays, numbers, texts,
 lists. A generator travels as its seed, a function (`next_logits` of `generate_tokens`, say) as its name in `stubs.py`.
+What several calls share (a cache, an optimizer's state) is `Kept`.
 
 Neither torch nor NumPy is needed here: a part of plain Python is judged without waiting for them.
 
@@ -41,12 +42,25 @@ class Stub:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One and the same object in all calls of a case that give it this name. value: what it is at first."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True)
 class Call:
-    """One call. gradients: also look at the gradients by every floating-point tensor among the arguments."""
+    """One call. gradients: also look at the gradients by every floating-point tensor among the arguments.
+
+    trained: the arguments (by position) whose tensors are parameters. They require a gradient, and there is one in
+    their `.grad` from before; what is there after the call is compared, None being the same as zeros.
+    """
 
     arguments: tuple[Any, ...]
     keywords: dict[str, Any] = field(default_factory=dict)
     gradients: bool = False
+    trained: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +121,10 @@ class Draw(random.Random):
 
 
 def case(shows: str, *arguments: Any, tier: str = CORE, gradients: bool = False, **options: Any) -> Case:
-    """A case of one call. Options of Case by their names; all other keywords go to the part."""
+    """A case of one call. Options of Case and of Call by their names; all other keywords go to the part."""
     of_case = {name: options.pop(name) for name in ("view", "changes", "tolerance", "dtype_counts") if name in options}
-    return Case(shows, (Call(arguments, options, gradients),), tier, **of_case)
+    trained = options.pop("trained", ())
+    return Case(shows, (Call(arguments, options, gradients, trained),), tier, **of_case)
 
 
 def edge(shows: str, *arguments: Any, **options: Any) -> Case:

@@ -68,8 +68,8 @@ def check_function(name: str, function: Callable[..., Any], *, lang: str = "en",
     part = part_named(name)
     seed = randbelow(LARGEST_SEED) if seed is None else seed
     cases = part.cases(seed)
-    observations = [[observe(function, call) for call in case.calls] for case in cases]
-    again = {i: [observe(function, call) for call in cases[i].calls] for i in asked_again(cases)}
+    observations = [observe(function, case.calls) for case in cases]
+    again = {i: observe(function, cases[i].calls) for i in asked_again(cases)}
     answer = verdict(part, cases, Seen(observations, again=again), lang)
     return replace(answer, seed=seed, isolation="none", seconds=round(time.monotonic() - started, 3))
 

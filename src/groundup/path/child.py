@@ -34,6 +34,7 @@ from ..parts_folder import Modules, functions_in, importable
 from ..processes import die_with_parent
 from ..seam import Function
 from .case import Call
+from .deferred import put_off
 from .lending import functions_of
 from .observe import message_of, observe, seconds_of
 from .reference import noted, taking_notes
@@ -177,10 +178,12 @@ class Child:
     def run(self, setting: Mapping[str, Any]) -> None:
         """Load the file, then answer questions until there are no more; a last frame says that the end is a clean one.
 
-        A question is a call to be observed, or ("notes", call) to see also what its inner parts were given and gave, or
-        ("seconds", call) to have it timed.
+        A question is a list of calls to be observed, or ("notes", calls) to see what their inner parts were given and
+        gave, or ("seconds", call) to have it timed.
         """
         self.file = Path(setting["file"])
+        if not setting["torch"]:
+            put_off()
         self.stand_in = stand_in_for_groundup()
         part, lent = setting["part"], functions_of(setting["lent"])
         found = [one for path in setting["files"] for one in functions_in(Path(path)).values()]
@@ -201,14 +204,14 @@ class Child:
 
     def _answer(self, function: Function, question: Any) -> Any:
         match question:
-            case Call():
+            case [Call(), *_]:
                 self.stand_in.called = ""
                 with _watching() as names:
-                    seen = observe(function, question, self._line_of)
-                return seen | {"library": self.stand_in.called, "ready_made": sorted(names)}
-            case "notes", Call() as call:
+                    several = observe(function, question, self._line_of)
+                return [seen | {"library": self.stand_in.called, "ready_made": sorted(names)} for seen in several]
+            case "notes", [*calls]:
                 with taking_notes() as notes:
-                    observe(function, call)
+                    observe(function, calls)
                 return [(name, _plain(arguments), _plain(result)) for name, arguments, result in notes]
             case "seconds", Call() as call:
                 return seconds_of(function, call)

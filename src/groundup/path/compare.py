@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .case import Case
+from .case import Call, Case, Kept
 from .observe import Observation
 from .wire import Opaque
 
@@ -25,33 +25,44 @@ LEAST = 1e-3  # scale on which numbers are compared
 
 @dataclass(frozen=True)
 class Difference:
-    """kind: value, shape, dtype, type, raises, silent, changed, gradient, call. size: in tolerances."""
+    """kind: value, shape, dtype, type, raises, silent, changed, gradient, left, call. size: in tolerances.
+
+    call: which one of the case's it is in.
+    """
 
     kind: str
     expected: Any
     got: Any
     size: float = DISCRETE
     where: str = ""
+    call: int = 0
 
 
 def differ(case: Case, expected: list[Observation], got: list[Observation]) -> Difference | None:
     """The first difference between what was expected of a case's calls and what came; None when there is none."""
-    for wanted, seen in zip(expected, got, strict=True):
+    for i, (wanted, seen) in enumerate(zip(expected, got, strict=True)):
         if fault := _raised(wanted, seen):
-            return fault
+            return replace(fault, call=i)
     if case.view is not None:
         return unlike(_viewed(case.view, expected), _viewed(case.view, got), case)
-    for call, wanted, seen in zip(case.calls, expected, got, strict=True):
-        if wanted["error"] is None:
-            if fault := unlike(wanted["value"], seen["value"], case):
-                return fault
-            if fault := _gradients_differ(case, wanted, seen):
-                return fault
-        if fault := _arguments_differ(case, call.arguments, wanted, seen):
-            return fault
-        if wanted["log"] != seen["log"]:
-            return Difference("call", wanted["log"], seen["log"])
+    for i, (call, wanted, seen) in enumerate(zip(case.calls, expected, got, strict=True)):
+        if fault := _call_differs(case, call, wanted, seen):
+            return replace(fault, call=i)
     return None
+
+
+def _call_differs(case: Case, call: Call, wanted: Observation, seen: Observation) -> Difference | None:
+    """The first difference in what one call gave and did; None when there is none."""
+    if wanted["error"] is None:
+        if fault := unlike(wanted["value"], seen["value"], case):
+            return fault
+        if fault := _gradients_differ("gradient", wanted.get("gradients", ()), seen.get("gradients", ()), case):
+            return fault
+    if fault := _arguments_differ(case, call.arguments, wanted, seen):
+        return fault
+    if fault := _gradients_differ("left", wanted.get("left", ()), seen.get("left", ()), case):
+        return fault
+    return None if wanted["log"] == seen["log"] else Difference("call", wanted["log"], seen["log"])
 
 
 def _viewed(view: Callable[[list[Any]], Any], observations: list[Observation]) -> Any:
@@ -73,9 +84,9 @@ def _raised(wanted: Observation, seen: Observation) -> Difference | None:
     return None
 
 
-def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Difference | None:
+def _gradients_differ(kind: str, wanted: Sequence[Any], seen: Sequence[Any], case: Case) -> Difference | None:
     """On the scale of the call's largest gradient, since one that must be 0 is never quite. None is 0 too."""
-    pairs = list(zip(wanted.get("gradients", ()), seen.get("gradients", ()), strict=False))
+    pairs = list(zip(wanted, seen, strict=False))
     scale = max([LEAST, *(float(one.abs().max()) for one, _ in pairs if one is not None and one.numel())])
     for expected, got in pairs:
         if expected is None and got is None:
@@ -83,13 +94,18 @@ def _gradients_differ(case: Case, wanted: Observation, seen: Observation) -> Dif
         one = got.new_zeros(got.shape) if expected is None else expected
         other = one.new_zeros(one.shape) if got is None else got
         if fault := unlike(one, other, case, scale):
-            return Difference("gradient", expected, got, DISCRETE if got is None else fault.size)
+            return Difference(kind, expected, got, DISCRETE if got is None else fault.size)
     return None
 
 
 def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, seen: Observation) -> Difference | None:
-    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not."""
+    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not.
+
+    What is kept from call to call is meant to change, and is compared where the case asks for it.
+    """
     for i, before in enumerate(given):
+        if isinstance(before, Kept) and i not in case.changes:
+            continue
         fault = unlike(wanted["arguments"][i], seen["arguments"][i], case)
         if fault and i in case.changes:
             return Difference(fault.kind, fault.expected, fault.got, fault.size, where=f"argument {i + 1}")
@@ -104,7 +120,7 @@ def changes_input(case: Case, seen: list[Observation]) -> bool:
         unlike(before, after, case) is not None
         for call, one in zip(case.calls, seen, strict=True)
         for before, after in zip(call.arguments, one["arguments"], strict=True)
-        if after is not None
+        if after is not None and not isinstance(before, Kept)
     )
 
 

@@ -44,7 +44,7 @@ class Suspects:
         """What the reference with these mistakes does in a case."""
         if (wrong, i) not in self._seen:
             function = self.part.with_mistakes(wrong)
-            self._seen[wrong, i] = [observe(function, call) for call in self.cases[i].calls]
+            self._seen[wrong, i] = observe(function, self.cases[i].calls)
         return self._seen[wrong, i]
 
     def shows(self, key: str, i: int) -> bool:

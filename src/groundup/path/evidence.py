@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .case import CORE, Call, Case, Seed, Stub
+from .case import CORE, Call, Case, Kept, Seed, Stub
 from .compare import Difference
 from .wire import Opaque
 from .words import say
@@ -26,7 +26,9 @@ def shown_call(name: str, call: Call) -> str:
 
 def shown_difference(name: str, case: Case, difference: Difference, lang: str) -> str:
     """The call, what was expected and what came."""
-    call = shown_call(name, case.calls[0])
+    call = shown_call(name, case.calls[difference.call])
+    if difference.call:
+        call = say(lang, "nth-call", nth=ordinal(difference.call + 1, lang), call=call)
     expected, got = difference.expected, difference.got
     match difference.kind:
         case "shape":
@@ -48,6 +50,8 @@ def shown_difference(name: str, case: Case, difference: Difference, lang: str) -
             return say(
                 lang, "evidence-changed", call=call, where=difference.where, expected=shown(expected), got=shown(got)
             )
+        case "left":
+            return say(lang, "evidence-left", call=call, expected=shown(expected), got=shown(got))
         case "gradient" if got is None:
             return say(lang, "evidence-no-gradient", call=call)
         case "gradient":
@@ -132,6 +136,8 @@ def _text(value: Any) -> str:
             return f"torch.Generator().manual_seed({number})"
         case Stub(name):
             return f"<{name}>"
+        case Kept(_name, first):
+            return _text(first)
         case _:
             return str(value)
 
@@ -150,6 +156,8 @@ def n_numbers(value: Any) -> int:
             return sum(n_numbers(item) for item in value.values())
         case str():
             return len(value)
+        case Kept(_name, first):
+            return n_numbers(first)
         case _:
             return 1
 

@@ -25,7 +25,7 @@ from .evidence import shown_call
 from .lending import lent_source
 from .observe import Observation
 from .reference import Note
-from .sandbox import Courtroom, Lost
+from .sandbox import Courtroom, Lost, Trial
 from .source import fault_of_text, lent_to, written_in, written_twice
 from .verdict import Seen, out_of_memory, remarks, verdict
 from .words import say
@@ -92,9 +92,10 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         "file": str(bench.file.resolve()),
         "files": [str(path.resolve()) for path in bench.files],
         "part": part.name,
+        "torch": part.uses_torch,
         "siblings": siblings,
         "names": names,
-        "lent": lent_source(lendable, set(names) - set(part.earlier), torch=part.uses_torch),
+        "lent": lent_source(lendable, set(names) - set(part.earlier)),
     }
     observations: list[list[Observation]] = []
     seconds, notes, output = 0.0, dict[int, list[Note]](), bytearray()
@@ -107,14 +108,14 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
             if not loaded["loaded"]:
                 return Seen([], "error", _load_error(part, loaded["error"], bench.lang), _text(output))
             for case in cases:
-                observations.append([child.ask(call) for call in case.calls])
+                observations.append(observed(child, case))
                 if any(map(out_of_memory, observations[-1])):  # it would only come again
                     return Seen([], "memory", shown_call(part.name, case.calls[0]), _text(output))
-            again = {i: [child.ask(call) for call in cases[i].calls] for i in asked_again(cases)}
+            again = {i: observed(child, cases[i]) for i in asked_again(cases)}
             if part.example is not None:
                 seconds = child.ask(("seconds", part.example))
             if part.needs:
-                notes = {i: child.ask(("notes", case.calls[0])) for i, case in enumerate(cases[:MOST_NOTES])}
+                notes = {i: child.ask(("notes", list(case.calls))) for i, case in enumerate(cases[:MOST_NOTES])}
             child.finish()
     except Lost as lost:
         at = min(len(observations), len(cases) - 1)
@@ -133,6 +134,16 @@ def trial(bench: Bench, cases: list[Case], siblings: str) -> Seen:
         notes=notes,
         again=again,
     )
+
+
+def observed(child: Trial, case: Case) -> list[Observation]:
+    """What the child says of the calls of a case; what has not their form is no answer. Raises Lost."""
+    several = child.ask(list(case.calls))
+    if not isinstance(several, list) or len(several) != len(case.calls):
+        if isinstance(several, dict) and "too_large" in several:
+            raise Lost("memory", several["too_large"])
+        raise Lost("forbidden", "it wrote into the judge's pipe")
+    return several
 
 
 def asked_again(cases: list[Case]) -> range:

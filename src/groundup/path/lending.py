@@ -3,7 +3,7 @@
 A part is lent with all that it calls, in one namespace: a name means the same everywhere in the list of parts. Text
 can be sent to another process, and a part that must not be lent can be left out of it.
 
-Read next: `child.py`.
+Read next: `deferred.py`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from ..seam import Function
 from .catalog import Part, catalog
 
 PACKAGE = Path(__file__).parents[1]
-PRELUDE = "from __future__ import annotations\nimport math\nfrom collections import *\nfrom collections.abc import *\n"
-TORCH_PRELUDE = "import torch\nimport torch.nn.functional as F\nfrom torch import Tensor\n"
 
 
-def lent_source(names: Iterable[str], without: Iterable[str] = (), *, torch: bool = True) -> str:
-    """The library's text of these parts and of what they call, but of none that must not be lent.
+def lent_source(names: Iterable[str], without: Iterable[str] = ()) -> str:
+    """The library's text of these parts and of what they use, but of none that must not be lent.
 
     One namespace for all: a name means the same everywhere in the list of parts.
     """
@@ -35,16 +33,18 @@ def lent_source(names: Iterable[str], without: Iterable[str] = (), *, torch: boo
         source = _definitions(library)
         if name in given or name in barred or name not in source:
             return
+        text, mentioned, home = source[name]
+        if home != library:  # imported from another chapter
+            return give(home, name)
         given.add(name)
-        text, called = source[name]
-        for other in called:
+        for other in mentioned:
             known = catalog().get(other)
             give(known.library if known else library, other)
         texts.append(text)
 
     for name in names:
         give(catalog()[name].library, name)
-    return PRELUDE + (TORCH_PRELUDE if torch else "") + "\n\n".join(texts)
+    return "\n\n".join(["from __future__ import annotations", *texts])
 
 
 def library_text(part: Part) -> str:
@@ -53,17 +53,37 @@ def library_text(part: Part) -> str:
 
 
 @functools.cache
-def _definitions(library: str) -> dict[str, tuple[str, list[str]]]:
-    """The text of each top-level function and constant of a module, with the names that it mentions."""
-    source = PACKAGE.joinpath(*library.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-    found: dict[str, tuple[str, list[str]]] = {}
+def _definitions(library: str) -> dict[str, tuple[str, list[str], str]]:
+    """The text of each top-level function, constant and import, the names that it mentions, and the module it is of."""
+    folder = PACKAGE.joinpath(*library.split("."))
+    file = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    source = file.read_text(encoding="utf-8")
+    found: dict[str, tuple[str, list[str], str]] = {}
     for node in ast.parse(source).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= _imported(node, library)
         names = [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         text = ast.get_source_segment(source, node) or ""
         mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
-        found |= {name: (text, mentioned) for name in names}
+        found |= {name: (text, mentioned, library) for name in names}
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom, library: str) -> dict[str, tuple[str, list[str], str]]:
+    """The names that an import statement gives: those of this package have their homes in other chapters."""
+    level = node.level if isinstance(node, ast.ImportFrom) else 0
+    found: dict[str, tuple[str, list[str], str]] = {}
+    for alias in node.names:
+        name = alias.asname or alias.name
+        if isinstance(node, ast.Import):
+            found[name] = (ast.unparse(ast.Import([alias])), [], library)
+        elif level == 0:
+            found[name] = (ast.unparse(ast.ImportFrom(node.module, [alias], 0)), [], library)
+        else:
+            around = library.split(".")[:-level]
+            found[name] = ("", [], ".".join([*around, *filter(None, [node.module])]))
     return found
 
 
@@ -89,7 +109,7 @@ def part_of(parts_file: str) -> Callable[[str], Any]:
         }
         namespace: dict[str, Any] = {"__name__": "lent"}
         missing = [name for name in catalog() if name not in own]
-        exec(compile(lent_source(missing, (), torch=True), "<lent>", "exec"), namespace)
+        exec(compile(lent_source(missing), "<lent>", "exec"), namespace)
         return Modules(folder, own, {name: namespace[name] for name in missing if name in namespace})
 
     def part(name: str) -> Any:

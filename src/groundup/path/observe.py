@@ -7,6 +7,7 @@ the judge's. What comes out is made of plain values, so that it can travel (`wir
     error       or what it raised: the names of its class and their bases, the message, the line
     arguments   as they are after the call: most parts must leave them alone, some change them on purpose
     gradients   by each floating-point tensor among the arguments, of the sum of the value's numbers, each weighted
+    left        in `.grad` of each parameter among the arguments
     log         what the part asked of the functions that it was given
 
 Read next: `reference.py`.
@@ -16,11 +17,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..randomness import seeded_generator
-from .case import Call, Seed, Stub
+from .case import Call, Kept, Seed, Stub
 from .stubs import make
 
 Observation = dict[str, Any]
@@ -29,19 +30,30 @@ MESSAGE = 300  # characters of an error's message that are kept
 
 
 def observe(
-    function: Callable[..., Any], call: Call, place: Callable[[BaseException], int] = lambda _: 0
+    function: Callable[..., Any], calls: Sequence[Call], place: Callable[[BaseException], int] = lambda _: 0
+) -> list[Observation]:
+    """Make the calls of a case. place: the line of the learner's file where an error came from, 0 for none."""
+    kept: dict[str, Any] = {}
+    return [_observed(function, call, place, kept) for call in calls]
+
+
+def _observed(
+    function: Callable[..., Any], call: Call, place: Callable[[BaseException], int], kept: dict[str, Any]
 ) -> Observation:
-    """Call the function. place: the line of the learner's file where an error came from, 0 for none."""
     log: list[Any] = []
     watched: list[Any] = []
-    arguments = tuple(_prepared(value, call.gradients, log, watched) for value in call.arguments)
-    keywords = {name: _prepared(value, call.gradients, log, watched) for name, value in call.keywords.items()}
+    arguments = tuple(_prepared(value, call.gradients, log, watched, kept) for value in call.arguments)
+    keywords = {name: _prepared(value, call.gradients, log, watched, kept) for name, value in call.keywords.items()}
+    parameters = [leaf for i in call.trained for leaf in _leaves(arguments[i])]
+    for parameter in parameters:
+        if not parameter.requires_grad:
+            parameter.requires_grad_().grad = parameter.detach() + 1.0  # from before: it must not be added to
     seen: Observation = {"value": None, "error": None, "log": log}
     try:
         seen["value"] = function(*arguments, **keywords)
         if call.gradients:
             seen["gradients"] = _gradients(seen["value"], watched)
-        seen["value"] = _detached(seen["value"])
+        seen["value"] = _detached(seen["value"], copied=bool(kept))
     except Exception as error:  # whatever a part raises is what is observed
         seen["value"] = None
         seen["error"] = {
@@ -50,8 +62,11 @@ def observe(
             "line": place(error),
         }
     seen["arguments"] = [
-        None if isinstance(value, Seed | Stub) else _detached(arguments[i]) for i, value in enumerate(call.arguments)
+        None if isinstance(value, Seed | Stub) else _detached(arguments[i], copied=isinstance(value, Kept))
+        for i, value in enumerate(call.arguments)
     ]
+    if parameters:
+        seen["left"] = [_detached(parameter.grad, copied=True) for parameter in parameters]
     return seen
 
 
@@ -68,23 +83,31 @@ def seconds_of(function: Callable[..., Any], call: Call) -> float:
     shortest = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        observe(function, call)
+        observe(function, [call])
         shortest = min(shortest, time.perf_counter() - start)
     return shortest
 
 
-def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any]) -> Any:
+def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any], kept: dict[str, Any]) -> Any:
     """An argument as the part gets it: generators and functions made, tensors copied and watched where asked."""
     torch = sys.modules.get("torch")
+
+    def prepared(inner: Any) -> Any:
+        return _prepared(inner, gradients, log, watched, kept)
+
     match value:
         case Seed(number):
             return seeded_generator(number)
         case Stub(name, values):
             return make(name, values, log)
+        case Kept(name, first):
+            if name not in kept:
+                kept[name] = prepared(first)
+            return kept[name]
         case dict():
-            return {key: _prepared(item, gradients, log, watched) for key, item in value.items()}
+            return {key: prepared(item) for key, item in value.items()}
         case list() | tuple():
-            return type(value)(_prepared(item, gradients, log, watched) for item in value)
+            return type(value)(prepared(item) for item in value)
         case _ if torch is not None and isinstance(value, torch.Tensor):
             copy = value.clone()
             if gradients and copy.is_floating_point():
@@ -119,14 +142,14 @@ def _leaves(value: Any) -> list[Any]:
             return [value]
 
 
-def _detached(value: Any) -> Any:
-    """The same without its history."""
+def _detached(value: Any, *, copied: bool = False) -> Any:
+    """The same without its history. copied: since the tensors in it go on to change."""
     match value:
         case list() | tuple() if type(value) in (list, tuple):
-            return type(value)(_detached(item) for item in value)
+            return type(value)(_detached(item, copied=copied) for item in value)
         case dict():
-            return {key: _detached(item) for key, item in value.items()}
+            return {key: _detached(item, copied=copied) for key, item in value.items()}
         case _ if type(value).__name__ in ("Tensor", "Parameter"):
-            return value.detach()
+            return value.detach().clone() if copied else value.detach()
         case _:
             return value

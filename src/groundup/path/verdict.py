@@ -49,7 +49,7 @@ def verdict(part: Part, cases: list[Case], seen: Seen, lang: str, *, search: boo
     if seen.outcome != "pass":
         answer = not_judged(part, seen.outcome, lang, evidence=seen.detail)
         return replace(answer, cases=len(cases), output=seen.output)
-    expected = [[observe(part.reference, call) for call in case.calls] for case in cases]
+    expected = [observe(part.reference, case.calls) for case in cases]
     differences = {
         i: difference
         for i, three in enumerate(zip(cases, expected, seen.observations, strict=True))
@@ -68,10 +68,10 @@ def verdict(part: Part, cases: list[Case], seen: Seen, lang: str, *, search: boo
 
 
 def out_of_memory(seen: Observation) -> bool:
-    """Whether a call ended for want of memory, or gave more than can be looked at."""
-    error = seen.get("error")
+    """Whether a call ended for want of memory."""
+    error = seen["error"]
     if error is None:
-        return "too_large" in seen
+        return False
     return "MemoryError" in error["classes"] or "can't allocate memory" in error["message"]
 
 
@@ -135,7 +135,7 @@ class Why:
         """The first value inside that differs, for a part that calls others."""
         for i in sorted(self.seen.notes.keys() & set(numbers), key=lambda i: (self.cases[i].tier != CORE, i)):
             with taking_notes() as notes:
-                observe(self.part.reference, self.cases[i].calls[0])
+                observe(self.part.reference, self.cases[i].calls)
             parting = first_difference(self.cases[i], notes, self.seen.notes[i])
             if parting is not None:
                 key = "inner-given" if parting.given else "inner-gave"

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from ..errors import GroundupError
-from .case import Call, Seed, Stub
+from .case import Call, Kept, Seed, Stub
 
 MOST_BYTES = 64 << 20  # of a frame
 MOST_DEPTH = 32
@@ -105,8 +105,11 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
             return ["seed", number]
         case Stub(name, values):
             return ["stub", name, _tree(values, blobs, depth + 1)]
-        case Call(arguments, keywords, gradients):
-            return ["call", _tree(arguments, blobs, depth + 1), _tree(keywords, blobs, depth + 1), gradients]
+        case Kept(name, first):
+            return ["kept", name, _tree(first, blobs, depth + 1)]
+        case Call(arguments, keywords, gradients, trained):
+            trees = [_tree(one, blobs, depth + 1) for one in (arguments, keywords, trained)]
+            return ["call", *trees, gradients]
         case list() | tuple():
             kind = "list" if isinstance(value, list) else "tuple"
             return [kind, [_tree(item, blobs, depth + 1) for item in value]]
@@ -170,8 +173,11 @@ class _Reader:
                 return Seed(number)
             case "stub", [str(name), values]:
                 return Stub(name, self.value(values, depth + 1))
-            case "call", [arguments, keywords, bool(gradients)]:
-                return Call(self.value(arguments, depth + 1), self.value(keywords, depth + 1), gradients)
+            case "kept", [str(name), first]:
+                return Kept(name, self.value(first, depth + 1))
+            case "call", [arguments, keywords, trained, bool(gradients)]:
+                values = [self.value(one, depth + 1) for one in (arguments, keywords, trained)]
+                return Call(values[0], values[1], gradients, values[2])
             case "tensor" | "array", [str(dtype), list(shape)]:
                 return self._array(kind, dtype, shape)
             case "opaque", [str(name)]:

@@ -248,9 +248,23 @@ def file_of_stage(number: int) -> str:
     """A stage's file, with a stub for each of its parts."""
     stage = next(stage for stage in path_order() if stage["number"] == number)
     parts = [part for part in catalog().values() if part.stage == number]
-    imports = "import torch\nfrom torch import Tensor\n" if any(part.uses_torch for part in parts) else ""
+    stubs = "\n\n".join(map(stub_of, parts))
     head = f'"""{stage["en"]}: stage {number} of the path. `groundup learn` says what to do."""\n'
-    return f"{head}\nfrom __future__ import annotations\n\n{imports}\n\n" + "\n\n".join(map(stub_of, parts))
+    return f"{head}\nfrom __future__ import annotations\n\n{imports_for(parts, stubs)}\n\n{stubs}"
+
+
+def imports_for(parts: list[Part], stubs: str) -> str:
+    """What the signatures of the stubs mention, and torch or NumPy wherever a part is made of them."""
+    imports: dict[str, None] = {}
+    for part in parts:
+        source = (UNITS / part.unit / f"{part.name}.py").read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Import) and node.names[0].name in ("torch", "numpy"):
+                imports[ast.unparse(node)] = None
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__":
+                used = [alias for alias in node.names if re.search(rf"\b{alias.name}\b", stubs)]
+                imports |= {ast.unparse(ast.ImportFrom(node.module, [alias], 0)): None for alias in used}
+    return "".join(f"{line}\n" for line in imports)
 
 
 def stub_of(part: Part) -> str:
