@@ -159,12 +159,21 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
         case Mapping():
             if not isinstance(got, Mapping):
                 return Difference("type", expected, got)
-            if set(expected) != set(got):
-                return Difference("value", expected, got)
-            faults = [fault for key, item in expected.items() if (fault := unlike(item, got[key], case))]
-            return Difference(faults[0].kind, expected, got, max(fault.size for fault in faults)) if faults else None
+            return _unlike_mapping(expected, got, case)
         case _:
             return None if expected == got else Difference("value", expected, got)
+
+
+def _unlike_mapping(expected: Mapping[Any, Any], got: Mapping[Any, Any], case: Case) -> Difference | None:
+    """How they differ, with those entries alone: a model has many."""
+    if set(expected) != set(got):
+        missing = {key: item for key, item in expected.items() if key not in got}
+        return Difference("value", missing, {key: item for key, item in got.items() if key not in expected})
+    faults = {key: fault for key, item in expected.items() if (fault := unlike(item, got[key], case))}
+    if not faults:
+        return None
+    kind, size = next(iter(faults.values())).kind, max(fault.size for fault in faults.values())
+    return Difference(kind, {key: expected[key] for key in faults}, {key: got[key] for key in faults}, size)
 
 
 def _distance(expected: float, got: float, tolerance: float, scale: float) -> float:

@@ -31,10 +31,10 @@ def shown_difference(name: str, case: Case, difference: Difference, lang: str) -
         call = say(lang, "nth-call", nth=ordinal(difference.call + 1, lang), call=call)
     expected, got = difference.expected, difference.got
     match difference.kind:
-        case "shape":
+        case "shape" if hasattr(expected, "shape"):  # of a list or a table of arrays, the arrays themselves are shown
             pair = [str(tuple(value.shape)) for value in (expected, got)]
             return say(lang, "evidence-shape", call=call, expected=pair[0], got=pair[1])
-        case "dtype":
+        case "dtype" if hasattr(expected, "dtype"):
             pair = [str(value.dtype).removeprefix("torch.") for value in (expected, got)]
             return say(lang, "evidence-dtype", call=call, expected=pair[0], got=pair[1])
         case "raises":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Search:
     eos_id: int | None
     length_penalty: float
     wrong: Wrong
+    n_new: int | None = None  # the length of all texts, where somebody divides by the same
 
 
 @reference
@@ -51,6 +52,10 @@ def beam_search(
         eos_id = None
     search = Search(next_log_probs, list(prompt), beams, eos_id, length_penalty, wrong)
     live, finished = [([*prompt], _first_score(search))], list[Scored]()
+    if "beam_search-one-list-with-the-prompt" in wrong and isinstance(prompt, list):
+        search, live = replace(search, prompt=prompt, wrong=wrong | {"beam_search-one-list"}), [(prompt, 0.0)]
+    if "beam_search-one-beam" in wrong:
+        search = replace(search, beams=1)
     if "beam_search-copies-of-the-prompt" in wrong:
         live = live * beams
     if "beam_search-prompt-finished" in wrong and search.prompt[-1] == eos_id:
@@ -60,7 +65,13 @@ def beam_search(
             break
         grown = _step(search, live, finished)
         ended, live = _sorted_out(search, live, grown)
-        finished = ended if "beam_search-finished-keep-their-place" in wrong else finished + ended
+        stay = (
+            "beam_search-finished-keep-their-place" in wrong
+            or "beam_search-finished-keep-their-place-by-penalty" in wrong
+        )
+        finished = ended if stay else finished + ended
+    if "beam_search-length-of-the-limit" in wrong:
+        search = replace(search, n_new=max(max_new_tokens, 1))
     return _answer(search, finished, live, prompt)
 
 
@@ -86,12 +97,9 @@ def _n_steps(search: Search, max_new_tokens: int) -> int:
 
 def _step(search: Search, live: list[Scored], finished: list[Scored]) -> list[Scored]:
     """The texts that this step takes, best first; the finished ones among them, where those stay in the running."""
-    wrong, beams = search.wrong, search.beams
-    if "beam_search-narrower" in wrong:
-        beams -= len(finished)
-    if "beam_search-places-filled" in wrong or "beam_search-places-filled-by-twice-as-many" in wrong:
-        beams *= 2
+    wrong = search.wrong
     log_probs = search.next_log_probs([_shown(search, ids) for ids, _ in live])  # (N, V)
+    beams = _width(search, log_probs, finished)
     if "beam_search-greedy-after-the-first-step" in wrong and len(live) > 1:
         tokens = log_probs.argmax(axis=1)  # (N,)
         parents, scores = np.arange(len(live)), [score for _, score in live] + log_probs.max(axis=1)
@@ -112,7 +120,20 @@ def _step(search: Search, live: list[Scored], finished: list[Scored]) -> list[Sc
     ]
     if "beam_search-finished-keep-their-place" in wrong:
         grown = sorted([*finished, *grown], key=_score, reverse=True)[:beams]
+    if "beam_search-finished-keep-their-place-by-penalty" in wrong:
+        grown = sorted([*finished, *grown], key=lambda text: _final(search, text)[1], reverse=True)[:beams]
     return grown
+
+
+def _width(search: Search, log_probs: Floats, finished: list[Scored]) -> int:
+    """How many candidates a step takes."""
+    wrong, beams = search.wrong, search.beams
+    if "beam_search-narrower" in wrong:
+        return beams - len(finished)
+    if "beam_search-every-end-kept" in wrong:
+        return log_probs.size
+    twice = "beam_search-places-filled" in wrong or "beam_search-places-filled-by-twice-as-many" in wrong
+    return 2 * beams if twice else beams
 
 
 def _shown(search: Search, ids: list[int]) -> Any:
@@ -141,6 +162,8 @@ def _sorted_out(search: Search, live: list[Scored], grown: list[Scored]) -> tupl
         ended = [text for text in ended if not going_on or text[1] > going_on[-1][1]]
     if "beam_search-places-filled-by-twice-as-many" in wrong:
         going_on, ended = going_on[:beams], [text for text in ended if text in grown[:beams]]
+    if "beam_search-every-end-kept" in wrong:
+        going_on = going_on[:beams]
     if "beam_search-finished-go-on" in wrong:
         return ended, grown
     return ended, going_on
@@ -190,6 +213,8 @@ def _ranked(search: Search, finished: list[Scored], live: list[Scored]) -> list[
     if "beam_search-sorted-before-the-penalty" in wrong:
         return [_final(search, text) for text in sorted([*finished, *live], key=_score, reverse=True)]
     finished, live = ([_final(search, text) for text in texts] for texts in (finished, live))
+    if "beam_search-live-fill-up" in wrong:
+        live = sorted(live, key=_score, reverse=True)[: max(search.beams - len(finished), 0)]
     if "beam_search-finished-first" in wrong:
         return sorted(finished, key=_score, reverse=True) + sorted(live, key=_score, reverse=True)
     if "beam_search-not-sorted" in wrong:
@@ -200,7 +225,7 @@ def _ranked(search: Search, finished: list[Scored], live: list[Scored]) -> list[
 def _final(search: Search, text: Scored) -> Scored:
     """The text, and its log-probability with the length penalty."""
     wrong, (ids, score), power = search.wrong, text, search.length_penalty
-    n_new = max(len(ids) - len(search.prompt), 1)
+    n_new = search.n_new or max(len(ids) - len(search.prompt), 1)
     if "beam_search-eos-not-counted" in wrong and ids[-1] == search.eos_id:
         n_new = max(n_new - 1, 1)
     if "beam_search-length-with-the-prompt" in wrong:
@@ -239,6 +264,8 @@ def _form(search: Search, ranked: list[Scored]) -> Any:
         return [ids for ids, _ in ranked]
     if "beam_search-score-first" in wrong:
         return [(score, ids) for ids, score in ranked]
+    if "beam_search-best-text-alone" in wrong:
+        return ranked[0][0] if ranked else None
     if "beam_search-best-alone" in wrong:
         return ranked[0] if ranked else None
     return ranked[:1] if "beam_search-best-only" in wrong else ranked

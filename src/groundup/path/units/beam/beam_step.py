@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...case import Call, Case, Draw, case, edge
+from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
 Floats = NDArray[np.float64]
@@ -27,22 +29,38 @@ def beam_step(scores: Floats, log_probs: Floats, beams: int, *, wrong: Wrong = R
         scores = np.zeros_like(scores)  # (K,)
     if "beam_step-first-text-only" in wrong:
         scores, log_probs = scores[:1], log_probs[:1]
-    if "beam_step-as-many-as-texts" in wrong:
-        beams = len(scores)
+    beams = _width(scores, log_probs, beams, wrong)
     totals = _totals(scores, log_probs, wrong)  # (K, V)
     n_tokens = totals.shape[1]
     best = _chosen(totals, log_probs, beams, wrong)  # (beams,)
+    of_best = _returned(totals, scores, log_probs, wrong).ravel()[best]
+    if "beam_step-by-column" in wrong:
+        best = best % n_tokens * len(scores) + best // n_tokens
     parents, tokens = best // n_tokens, best % n_tokens
     if "beam_step-divided-by-texts" in wrong:
         parents, tokens = best // len(scores), best % len(scores)
     if "beam_step-not-split" in wrong:
         tokens = best
-    of_best = _returned(totals, scores, log_probs, wrong).ravel()[best]
+    if "beam_step-no-parents" in wrong:
+        return tokens, of_best  # pyright: ignore[reportReturnType] -- the mistake is just that
     if "beam_step-exchanged" in wrong:
         return tokens, parents, of_best
     if "beam_step-scores-first" in wrong:
         return of_best, parents, tokens
     return parents, tokens, of_best
+
+
+def _width(scores: Floats, log_probs: Floats, beams: int, wrong: Wrong) -> int:
+    """How many continuations are taken."""
+    if "beam_step-as-many-as-texts" in wrong:
+        return len(scores)
+    if "beam_step-at-most-a-vocabulary" in wrong:
+        return min(beams, log_probs.shape[1])
+    if "beam_step-best-only" in wrong:
+        return 1
+    if "beam_step-one-more" in wrong:
+        return beams + 1
+    return beams - 1 if "beam_step-one-less" in wrong else beams
 
 
 def _totals(scores: Floats, log_probs: Floats, wrong: Wrong) -> Floats:
@@ -59,8 +77,15 @@ def _totals(scores: Floats, log_probs: Floats, wrong: Wrong) -> Floats:
     if "beam_step-log-again" in wrong:
         with np.errstate(all="ignore"):
             return before + np.log(log_probs)
+    if "beam_step-subtracted" in wrong:
+        return log_probs - before
+    if "beam_step-normalised-again" in wrong:
+        return before + log_probs - np.logaddexp.reduce(before + log_probs, axis=None)
     if "beam_step-averaged" in wrong:
         return (before + log_probs) / 2
+    if "beam_step-through-probabilities" in wrong:
+        with np.errstate(divide="ignore"):
+            return np.log(np.exp(before) * np.exp(log_probs))
     return before + log_probs
 
 
@@ -82,6 +107,8 @@ def _chosen(totals: Floats, log_probs: Floats, beams: int, wrong: Wrong) -> Ints
         order = np.sort(order)
     if "beam_step-beams-of-each" in wrong:
         return np.concatenate([order[order // n_tokens == text][:beams] for text in range(n_texts)])
+    if "beam_step-beams-of-each-sorted" in wrong:
+        return order[[(order[:i] // n_tokens == place // n_tokens).sum() < beams for i, place in enumerate(order)]]
     best = order[:beams]
     if "beam_step-best-last" in wrong:
         return best[::-1]
@@ -129,16 +156,30 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case(together, _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams)
     for n_texts, n_tokens, beams in ((3, 4, 6), (2, 6, 7), (4, 4, 9), (2, 50, 20), (10, 300, 20), (5, 1000, 30)):
         yield case("best first", _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams)
-    yield case("log-probabilities far below 0", _scores(draw, 3) - 900, _log_probs(draw, 3, 5), 3)
-    yield case("log-probabilities far below 0", _scores(draw, 4) - 4000, _log_probs(draw, 4, 4), 4)
+    yield case("log-probabilities far below 0", _scores(draw, 3) - 200, _log_probs(draw, 3, 5), 3)
+    yield case("log-probabilities far below 0", _scores(draw, 4) - 500, _log_probs(draw, 4, 4), 4)
     for n_texts, n_tokens, beams in ((1, 3, 5), (2, 2, 9), (1, 2, 4)):
         few = _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams
         yield edge("fewer continuations than beams: all of them", *few)
     impossible = _log_probs(draw, 3, 6)  # (K, V)
     impossible[0, 1:], impossible[1, 2], impossible[2, ::2] = -np.inf, -np.inf, -np.inf
-    yield edge("what has probability 0 is not taken", _scores(draw, 3), impossible, 4)
+    yield edge("what has probability 0 is not taken", _scores(draw, 3), impossible, 4, view=_possible)
     never = np.array([0.0, -np.inf, -np.inf])  # (K,)
-    yield edge("what has probability 0 is not taken", never, _log_probs(draw, 3, 5), 3)
+    yield edge("what has probability 0 is not taken", never, _log_probs(draw, 3, 5), 3, view=_possible)
+    yield edge(
+        "probabilities too small for a float", _scores(draw, 3) - 4000, _log_probs(draw, 3, 5), 3, view=_scores_alone
+    )
+
+
+def _possible(seen: list[Observation]) -> list[tuple[int, int, float]]:
+    """What was taken, but for what is impossible: its order means nothing."""
+    rows = zip(*(np.asarray(one).tolist() for one in seen[0]["value"]), strict=True)
+    return [(int(parent), int(token), float(score)) for parent, token, score in rows if score > -math.inf]
+
+
+def _scores_alone(seen: list[Observation]) -> list[float]:
+    """The scores: whoever computes with probabilities finds them all equal, and any order is as good."""
+    return [float(score) for score in seen[0]["value"][2]]
 
 
 def _scores(draw: Draw, n_texts: int) -> Floats:
