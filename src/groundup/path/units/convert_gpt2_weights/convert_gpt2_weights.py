@@ -25,7 +25,7 @@ def convert_gpt2_weights(tensors: dict[str, Tensor], n_layers: int, *, wrong: Wr
     ours = {"wte": theirs["wte.weight"], "wpe": theirs["wpe.weight"]}
     if "convert_gpt2_weights-wte-transposed" in wrong or "convert_gpt2_weights-embeddings-transposed" in wrong:
         ours["wte"] = ours["wte"].T
-    if "convert_gpt2_weights-embeddings-transposed" in wrong:
+    if "convert_gpt2_weights-wpe-transposed" in wrong or "convert_gpt2_weights-embeddings-transposed" in wrong:
         ours["wpe"] = ours["wpe"].T
     if "convert_gpt2_weights-embeddings-exchanged" in wrong:
         ours = {"wte": ours["wpe"], "wpe": ours["wte"]}
@@ -39,10 +39,10 @@ def convert_gpt2_weights(tensors: dict[str, Tensor], n_layers: int, *, wrong: Wr
         ours |= {f"h.{number}.{name}": tensor for name, tensor in converted.items()}
     ours |= {"ln_f.weight": theirs["ln_f.weight"], "ln_f.bias": theirs["ln_f.bias"]}
     ours |= _head(theirs, wrong) | _left_over(theirs, wrong)
-    if "convert_gpt2_weights-changes-input" in wrong:
-        for name in [name for name in tensors if name.endswith(("attn.bias", "attn.masked_bias", "lm_head.weight"))]:
-            del tensors[name]
-    return _renamed(ours, wrong)
+    _emptied(tensors, wrong)
+    ours = _renamed(ours, wrong)
+    has_prefix = "convert_gpt2_weights-prefix-in-the-result" in wrong and PREFIX + "wte.weight" in tensors
+    return {PREFIX + name: tensor for name, tensor in ours.items()} if has_prefix else ours
 
 
 def _without_prefix(tensors: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
@@ -60,6 +60,23 @@ def _without_prefix(tensors: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
     return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
 
 
+def _emptied(tensors: Tensors, wrong: Wrong) -> None:
+    """What may have happened to the table that was passed in."""
+    if "convert_gpt2_weights-input-used-up" in wrong:
+        tensors.clear()
+    if "convert_gpt2_weights-changes-input" in wrong:
+        for name in [*_masks_in(tensors), "lm_head.weight"]:
+            tensors.pop(name, None)
+    if "convert_gpt2_weights-prefix-removed-in-place" in wrong:
+        for name in list(tensors):
+            tensors[name.removeprefix(PREFIX)] = tensors.pop(name)
+
+
+def _masks_in(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of what is no weight."""
+    return [name for name in tensors if name.endswith((".attn.bias", ".attn.masked_bias"))]
+
+
 def _block_of(theirs: Mapping[str, Tensor], i: int, n_layers: int, wrong: Wrong) -> Tensors:
     """The tensors of one block by their names in it."""
     if "convert_gpt2_weights-always-the-first-layer" in wrong:
@@ -75,6 +92,7 @@ def _block_of(theirs: Mapping[str, Tensor], i: int, n_layers: int, wrong: Wrong)
 def _block(theirs: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
     """One block."""
     up, down = ("c_proj", "c_fc") if "convert_gpt2_weights-mlp-exchanged" in wrong else ("c_fc", "c_proj")
+    bias_up, bias_down = (down, up) if "convert_gpt2_weights-mlp-biases-exchanged" in wrong else (up, down)
     first, second = ("2", "1") if "convert_gpt2_weights-norms-exchanged" in wrong else ("1", "2")
     weight, bias = "weight", "bias"
     if "convert_gpt2_weights-norm-weight-and-bias-exchanged" in wrong:
@@ -89,9 +107,9 @@ def _block(theirs: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
         "ln2.weight": theirs[f"ln_{second}.{weight}"],
         "ln2.bias": theirs[f"ln_{second}.{bias}"],
         "mlp.w_up": _turned(theirs[f"mlp.{up}.weight"], "w_up", wrong),
-        "mlp.b_up": theirs[f"mlp.{up}.bias"],
+        "mlp.b_up": theirs[f"mlp.{bias_up}.bias"],
         "mlp.w_down": _turned(theirs[f"mlp.{down}.weight"], "w_down", wrong),
-        "mlp.b_down": theirs[f"mlp.{down}.bias"],
+        "mlp.b_down": theirs[f"mlp.{bias_down}.bias"],
     }
 
 
@@ -124,7 +142,9 @@ def _queries_keys_values(weight: Tensor, bias: Tensor, wrong: Wrong) -> Tensors:
         parts = list(weight.reshape(3 * c, c).chunk(3))  # (C, C)
     else:
         parts = [_turned(part, "c_attn", wrong) for part in weight.chunk(3, 1)]
-    biases = [bias[i::3] for i in range(3)] if "convert_gpt2_weights-every-third" in wrong else list(bias.chunk(3))
+    biases = list(bias.chunk(3))  # (C,)
+    if "convert_gpt2_weights-every-third-bias" in wrong:
+        biases = [bias[i::3] for i in range(3)]  # (C,)
     if "convert_gpt2_weights-bias-not-split" in wrong:
         biases = [bias] * 3
     if "convert_gpt2_weights-first-bias-for-all" in wrong:
@@ -149,9 +169,10 @@ def _order(wrong: Wrong) -> str:
 
 def _head(theirs: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
     """The matrix before the logits, if it is not the embedding itself."""
-    head, wte = theirs.get("lm_head.weight"), theirs["wte.weight"]
+    wte = theirs["wte.weight"]
+    head = theirs["lm_head.weight"] if "convert_gpt2_weights-head-expected" in wrong else theirs.get("lm_head.weight")
     if "convert_gpt2_weights-head-always-made" in wrong:
-        return {"lm_head.weight": wte if head is None else head}
+        return {"lm_head.weight": wte if head is None or "convert_gpt2_weights-head-tied" in wrong else head}
     if head is None or "convert_gpt2_weights-head-left-out" in wrong:
         return {}
     if torch.equal(head, wte) and "convert_gpt2_weights-head-always-kept" not in wrong:
@@ -164,9 +185,11 @@ def _head(theirs: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
 
 def _left_over(theirs: Mapping[str, Tensor], wrong: Wrong) -> Tensors:
     """Masks, where somebody takes them along."""
-    masks = {name: tensor for name, tensor in theirs.items() if name.endswith(("attn.bias", "attn.masked_bias"))}
+    masks = {name: theirs[name] for name in _masks_in(theirs)}
     if "convert_gpt2_weights-masks-kept" in wrong:
         return masks
+    if "convert_gpt2_weights-mask-kept" in wrong:
+        return {name: tensor for name, tensor in masks.items() if not name.endswith("masked_bias")}
     if "convert_gpt2_weights-masked-bias-kept" in wrong:
         return {name: tensor for name, tensor in masks.items() if name.endswith("masked_bias")}
     return {}
@@ -179,6 +202,8 @@ def _renamed(ours: Tensors, wrong: Wrong) -> Tensors:
         without = ("wpe",)
     if "convert_gpt2_weights-no-final-norm" in wrong:
         without = ("ln_f.weight", "ln_f.bias")
+    if "convert_gpt2_weights-no-output-bias" in wrong:
+        without = ("attn.b_o",)
     if "convert_gpt2_weights-no-biases" in wrong:
         without = ("b_q", "b_k", "b_v", "b_o", "b_up", "b_down")
     ours = {name: tensor for name, tensor in ours.items() if not name.endswith(without or "*")}
@@ -198,25 +223,20 @@ def cases(draw: Draw) -> Iterator[Case]:
     """Small models: with and without the prefix, masks and a head of their own; one of more than ten layers."""
     turned = "linear weights are turned from (in, out) to (out, in), and c_attn is cut into q, k and v"
     yield case(turned, _by_hand(), 1)
-    yield case(turned, _gpt2(draw, 5, 4, 3, 12, 1), 1)
     for v, t, c, f, n_layers in (
-        (7, 5, 4, 16, 1),
-        (5, 4, 3, 12, 2),
-        (11, 3, 6, 24, 2),
-        (4, 4, 4, 4, 1),
-        (6, 6, 6, 6, 2),
-    ):
+        (5, 4, 3, 12, 1), (7, 5, 6, 24, 1), (5, 4, 3, 12, 2), (11, 3, 6, 24, 2), (3, 3, 3, 3, 1), (6, 6, 6, 6, 2),
+    ):  # fmt: skip
         yield case(turned, _gpt2(draw, v, t, c, f, n_layers), n_layers)
-    for c, f, n_layers in ((3, 3, 1), (4, 16, 2), (6, 24, 1), (6, 6, 3)):
+    for c, f, n_layers in ((3, 3, 1), (3, 12, 2), (9, 36, 1), (6, 6, 3)):
         yield case("the prefix transformer. is removed", _prefixed(_gpt2(draw, 7, 5, c, f, n_layers)), n_layers)
-    for c, n_layers, prefixed in ((4, 1, False), (3, 2, False), (6, 3, True), (4, 2, True)):
+    for c, n_layers, prefixed in ((6, 1, False), (3, 2, False), (6, 3, True), (3, 2, True)):
         tensors = _gpt2(draw, 7, 5, c, 4 * c, n_layers) | _masks(5, n_layers)
         yield case("the masks attn.bias and attn.masked_bias are left out", _as(prefixed, tensors), n_layers)
     for n_layers in (3, 5):
         yield case("every layer has its own weights", _gpt2(draw, 4, 4, 3, 12, n_layers), n_layers)
     for n_layers in (11, 12):
-        yield case("more than ten layers", _gpt2(draw, 4, 3, 2, 8, n_layers), n_layers)
-    for v, c, prefixed in ((7, 4, False), (5, 3, True), (4, 4, True)):
+        yield case("more than ten layers", _gpt2(draw, 4, 2, 3, 3, n_layers), n_layers)
+    for v, c, prefixed in ((7, 6, False), (5, 3, True), (3, 3, True)):
         tensors = _as(prefixed, _gpt2(draw, v, 5, c, 4 * c, 2))
         wte = tensors[PREFIX + "wte.weight" if prefixed else "wte.weight"]
         tied = tensors | {"lm_head.weight": wte.clone()}
@@ -229,15 +249,13 @@ def cases(draw: Draw) -> Iterator[Case]:
 
 
 def _by_hand() -> Tensors:
-    """A model of one layer with C = 2, whose c_attn, c_proj and norms are easy to follow; all else is 0."""
-    tensors = {name: torch.zeros_like(tensor) for name, tensor in _gpt2(Draw(0), 3, 2, 2, 4, 1).items()}
-    tensors["wte.weight"] = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    tensors["h.0.attn.c_attn.weight"] = torch.tensor(
-        [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]]
-    )
-    tensors["h.0.attn.c_attn.bias"] = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    tensors["h.0.attn.c_proj.weight"] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    tensors["h.0.ln_1.weight"] = torch.ones(2)
+    """A model of one layer with C = 3, whose c_attn, c_proj and norms are easy to follow; all else is 0."""
+    tensors = {name: torch.zeros_like(tensor) for name, tensor in _gpt2(Draw(0), 2, 2, 3, 3, 1).items()}
+    tensors["wte.weight"] = torch.arange(6.0).view(2, 3)
+    tensors["h.0.attn.c_attn.weight"] = torch.arange(27.0).view(3, 9)
+    tensors["h.0.attn.c_attn.bias"] = torch.arange(9.0)
+    tensors["h.0.attn.c_proj.weight"] = torch.arange(9.0).view(3, 3)
+    tensors["h.0.ln_1.weight"] = torch.ones(3)
     return tensors
 
 
