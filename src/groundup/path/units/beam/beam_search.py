@@ -87,6 +87,8 @@ def _n_steps(search: Search, max_new_tokens: int) -> int:
     wrong = search.wrong
     if "beam_search-one-step-more" in wrong:
         return max_new_tokens + 1
+    if "beam_search-at-least-one-step" in wrong:
+        return max(max_new_tokens, 1)
     if "beam_search-one-step-less" in wrong:
         return max_new_tokens - 1
     return max_new_tokens - len(search.prompt) if "beam_search-length-of-all" in wrong else max_new_tokens
@@ -99,7 +101,8 @@ def _step(search: Search, live: list[Scored], finished: list[Scored]) -> list[Sc
     """The texts that this step takes, best first; the finished ones among them, where those stay in the running."""
     wrong = search.wrong
     log_probs = search.next_log_probs([_shown(search, ids) for ids, _ in live])  # (N, V)
-    beams = _width(search, log_probs, finished)
+    is_first = len(live[0][0]) == len(search.prompt)
+    beams = _width(search, log_probs, finished, is_first)
     if "beam_search-greedy-after-the-first-step" in wrong and len(live) > 1:
         tokens = log_probs.argmax(axis=1)  # (N,)
         parents, scores = np.arange(len(live)), [score for _, score in live] + log_probs.max(axis=1)
@@ -107,6 +110,8 @@ def _step(search: Search, live: list[Scored], finished: list[Scored]) -> list[Sc
         parents, tokens, scores = beam_step(np.array([score for _, score in live]), log_probs, beams, wrong=wrong)
     if "beam_search-parents-ignored" in wrong and len(live) > 1:
         parents = np.minimum(np.arange(len(tokens)), len(live) - 1)
+    if "beam_search-first-score-lost" in wrong and is_first:
+        scores = np.zeros_like(scores)
     if "beam_search-penalty-in-every-step" in wrong:
         n_new = len(live[0][0]) + 1 - len(search.prompt)
         scores = scores / n_new**search.length_penalty
@@ -125,11 +130,13 @@ def _step(search: Search, live: list[Scored], finished: list[Scored]) -> list[Sc
     return grown
 
 
-def _width(search: Search, log_probs: Floats, finished: list[Scored]) -> int:
+def _width(search: Search, log_probs: Floats, finished: list[Scored], is_first: bool) -> int:
     """How many candidates a step takes."""
     wrong, beams = search.wrong, search.beams
     if "beam_search-narrower" in wrong:
         return beams - len(finished)
+    if "beam_search-as-many-as-live" in wrong and not is_first:
+        return len(log_probs)
     if "beam_search-every-end-kept" in wrong:
         return log_probs.size
     twice = "beam_search-places-filled" in wrong or "beam_search-places-filled-by-twice-as-many" in wrong
@@ -159,7 +166,7 @@ def _sorted_out(search: Search, live: list[Scored], grown: list[Scored]) -> tupl
         ended = [(ids, score_of.get(tuple(ids[:-1]), score)) for ids, score in ended]
     if "beam_search-places-filled" in wrong:
         going_on = going_on[:beams]
-        ended = [text for text in ended if not going_on or text[1] > going_on[-1][1]]
+        ended = [text for text in ended if len(going_on) < beams or text[1] > going_on[-1][1]]
     if "beam_search-places-filled-by-twice-as-many" in wrong:
         going_on, ended = going_on[:beams], [text for text in ended if text in grown[:beams]]
     if "beam_search-every-end-kept" in wrong:
@@ -176,6 +183,11 @@ def _stops_early(search: Search, finished: list[Scored], live: list[Scored]) -> 
         return n_finished > 0
     if "beam_search-stops-when-the-best-is-finished" in wrong:
         return n_finished > 0 and max(map(_score, finished)) > live[0][1]
+    if "beam_search-stops-when-the-best-ends" in wrong:
+        return any(len(ids) == len(live[0][0]) and score > live[0][1] for ids, score in finished)
+    if "beam_search-stops-when-none-can-catch-up" in wrong:
+        best = sorted(map(_score, finished), reverse=True)[: search.beams]
+        return len(best) == search.beams and best[-1] >= live[0][1]
     if "beam_search-stops-when-enough" in wrong or "beam_search-narrower" in wrong:
         return n_finished >= search.beams
     return False
@@ -212,6 +224,9 @@ def _ranked(search: Search, finished: list[Scored], live: list[Scored]) -> list[
     wrong = search.wrong
     if "beam_search-sorted-before-the-penalty" in wrong:
         return [_final(search, text) for text in sorted([*finished, *live], key=_score, reverse=True)]
+    if "beam_search-cut-before-the-penalty" in wrong:
+        best = sorted([*finished, *live], key=_score, reverse=True)[: search.beams]
+        finished, live = [text for text in finished if text in best], [text for text in live if text in best]
     finished, live = ([_final(search, text) for text in texts] for texts in (finished, live))
     if "beam_search-live-fill-up" in wrong:
         live = sorted(live, key=_score, reverse=True)[: max(search.beams - len(finished), 0)]
@@ -226,6 +241,8 @@ def _final(search: Search, text: Scored) -> Scored:
     """The text, and its log-probability with the length penalty."""
     wrong, (ids, score), power = search.wrong, text, search.length_penalty
     n_new = search.n_new or max(len(ids) - len(search.prompt), 1)
+    if "beam_search-length-one-more" in wrong:
+        n_new += 1
     if "beam_search-eos-not-counted" in wrong and ids[-1] == search.eos_id:
         n_new = max(n_new - 1, 1)
     if "beam_search-length-with-the-prompt" in wrong:
@@ -274,8 +291,15 @@ def _form(search: Search, ranked: list[Scored]) -> Any:
 # --- cases ------------------------------------------------------------------------------------------------------------
 
 GREEDY_MISSES = [[0.1, 0.5, 0.4], [0.35, 0.4, 0.25], [0.9, 0.06, 0.04]]  # after token 0, 1, 2
-WITH_END = [[0.05, 0.45, 0.3, 0.2], [0.02, 0.08, 0.25, 0.65], [0.15, 0.7, 0.1, 0.05], [0.25, 0.25, 0.25, 0.25]]
+WITH_END = [[0.06, 0.44, 0.31, 0.19], [0.02, 0.09, 0.24, 0.65], [0.17, 0.68, 0.11, 0.04], [0.26, 0.27, 0.23, 0.24]]
 END = 3  # the token that ends a text in WITH_END
+LATE_END = [  # after tokens 1 and 2 a text may end, the second time as the third best candidate; 4 is the end
+    [0.02, 0.5, 0.45, 0.02, 0.01],
+    [0.01, 0.004, 0.006, 0.38, 0.6],
+    [0.14, 0.06, 0.05, 0.35, 0.4],
+    [0.3, 0.25, 0.24, 0.2, 0.01],
+    [0.2, 0.21, 0.19, 0.22, 0.18],
+]
 
 
 def cases(draw: Draw) -> Iterator[Case]:
@@ -285,11 +309,13 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case("a beginning that is not the best may win", greedy_misses, [0], 2, 2)
     yield case("a beginning that is not the best may win", greedy_misses, [1, 0], 3, 2)
     kept = "a finished text uses a place in its step, is set aside and kept"
-    for beams, n in ((1, 2), (2, 1), (2, 2), (2, 3), (3, 3)):
+    for beams, n in ((1, 2), (2, 1), (2, 2), (3, 2)):
         yield case(kept, with_end, [0], beams, n, END)
+    for n in (2, 3):
+        yield case(kept, _table(LATE_END), [0], 2, n, 4)
     penalty = "scores are log-probability / length**penalty, the length being that of the new tokens"
-    for beams, n, power in ((2, 2, 1.0), (2, 3, 0.5), (3, 3, 2.0)):
-        yield case(penalty, with_end, [2, 0], beams, n, END, power)
+    for beams, power in ((2, 1.0), (2, 0.5), (3, 2.0)):
+        yield case(penalty, with_end, [2, 0], beams, 2, END, power)
     yield case("it stops when no text is live", with_end, [1], 1, 5, END)
     for vocab_size, beams, n in (
         (5, 1, 4), (3, 2, 2), (4, 2, 3), (4, 3, 4), (5, 4, 3), (6, 4, 1), (6, 3, 5), (10, 5, 4), (30, 6, 3), (7, 2, 6),
