@@ -151,6 +151,28 @@ def bigram_that_is_used(log: Log) -> Callable[..., Any]:
         return logits
 
     return forward
+def table_of_log_probs(_log: Log, table: Any) -> Callable[..., Any]:
+    """A model in small for texts side by side: the log-probabilities depend on the last token. table: (V, V)."""
+
+    def next_log_probs(texts: Any) -> Any:
+        import numpy as np
+
+        return np.array([table[int(ids[-1])] for ids in texts]).reshape(-1, len(table))
+
+    return next_log_probs
+
+
+def log_probs_of_texts(_log: Log, seed: int, vocab_size: int) -> Callable[..., Any]:
+    """The same where they depend on every token of a text: no two texts are equally probable."""
+
+    def next_log_probs(texts: Any) -> Any:
+        import numpy as np
+
+        logits = [np.random.default_rng([seed, *map(int, ids)]).normal(0.0, 1.5, vocab_size) for ids in texts]
+        table = np.array(logits).reshape(-1, vocab_size)
+        return table - np.log(np.exp(table).sum(axis=1, keepdims=True))
+
+    return next_log_probs
 
 
 STUBS: dict[str, Callable[..., Callable[..., Any]]] = {
@@ -167,4 +189,6 @@ STUBS: dict[str, Callable[..., Callable[..., Any]]] = {
     "sum_of_losses": sum_of_losses,
     "bigram": bigram,
     "bigram_that_is_used": bigram_that_is_used,
+    "table_of_log_probs": table_of_log_probs,
+    "log_probs_of_texts": log_probs_of_texts,
 }

@@ -1,0 +1,1 @@
+"""The unit convert_gpt2_weights."""
