@@ -1,0 +1,1 @@
+"""The unit gpt_forward."""
