@@ -11,7 +11,10 @@ import pytest
 from command_line import Run
 
 from groundup.path.answer import Answer
+from groundup.path.catalog import catalog
 from groundup.path.check import check_file, check_function, opened
+from groundup.path.diagnose import Suspects, diagnose
+from groundup.path.observe import observe
 from groundup.path.sandbox import Courtroom
 
 FIELDS = {
@@ -144,3 +147,20 @@ def test_a_warm_verdict_takes_a_moment(judged) -> None:
     start = time.monotonic()
     assert judged("softmax", SOFTMAX).passed
     assert time.monotonic() - start < 5  # half a second on a quiet machine; a limit that only a hang exceeds
+
+
+def test_a_search_for_a_reason_that_finds_none_ends_in_time() -> None:
+    def train_step(forward, params, batch, state, *, lr, max_norm):
+        for param in params.values():
+            param.data += lr * len(state)
+        state[len(state)] = max_norm
+        return {"loss": float(forward(batch[0], params).sum()), "grad_norm": 0.0}
+
+    part = catalog()["train_step"]
+    cases = part.cases(1)
+    seen = [observe(train_step, case.calls) for case in cases]
+    suspects = Suspects(part, cases, [observe(part.reference, case.calls) for case in cases])
+    started = time.monotonic()
+    explanations, _whole = diagnose(suspects, seen, range(len(cases)), seconds=0.5)
+    assert explanations == []
+    assert time.monotonic() - started < 3  # by itself it would be half a minute
