@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ....randomness import seeded_generator
-from ...case import EDGE, Call, Case, Draw, Kept, case, edge
+from ...case import CORE, EDGE, Call, Case, Draw, Kept
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 from ..softmax.softmax import softmax
@@ -111,26 +111,35 @@ def _given(drawn: Tensor, probabilities: Tensor, wrong: Wrong) -> Tensor:
 
 
 def cases(draw: Draw) -> Iterator[Case]:
-    """Where there is only one token to draw, then rates, then calls one after the other, large logits, dtypes."""
-    sure = "a token with probability 1 is always drawn"
-    yield case(sure, torch.tensor([-math.inf, 2.0, -math.inf]), draw.seed_value(), dtype_counts=False)
-    for shape in ((3,), (6,), (1, 3), (2, 3), (3, 3), (5, 4), (1, 1, 5), (2, 3, 4), (3, 3, 3), (2, 2, 3, 5)):
-        yield case(sure, _certain(draw, *shape), draw.seed_value(), dtype_counts=False)
-    yield from _rate_cases(draw)
-    anew, moving = "each generator draws anew", "a generator moves on from call to call"
-    for tier, shape in (("core", (3,)), ("core", (1, 3)), (EDGE, (1, 1, 3))):
+    """Shapes, then where there is only one token to draw, then rates, then several calls, large logits, dtypes."""
+    shapes = "an id for each row"
+    yield _rows(shapes, torch.tensor([2.0, -1.0, 0.5]), draw)
+    for shape in ((5,), (1, 3), (2, 3), (3, 3), (5, 4), (1, 1, 5), (2, 3, 4), (3, 3, 3), (2, 2, 3, 5)):
+        logits = draw.tensor(*shape)
+        logits[..., 0] = draw.choice((-0.8, -0.3))  # logits are no probabilities
+        yield _rows(shapes, logits, draw)
+    for shape in ((1000, 4), (10, 100, 3), (6, 500)):
+        yield _rows("a token with probability 1 is always drawn", _certain(draw, *shape), draw, _each_right)
+    for shows, *rows in (
+        ("each token is drawn with its probability, softmax(logits), and one that was cut never", CUT),
+        ("each row is drawn from its own distribution", POSITIVE, MIXED),
+    ):
+        logits = torch.tensor(rows)[:, None].expand(-1, N, -1).contiguous()  # (groups, N, V)
+        yield _rows(shows, logits[0] if len(rows) == 1 else logits, draw, _rates)
+    for tier, shape in ((CORE, (3,)), (CORE, (1, 3)), (EDGE, (1, 1, 3))):
         logits = torch.tensor([1.5, 1.2, 1.2]).expand(shape).contiguous()
-        yield Case(anew, tuple(Call((logits, draw.seed_value())) for _ in range(60)), tier, _n_drawn)
+        yield Case(
+            "each generator draws anew", tuple(Call((logits, draw.seed_value())) for _ in range(60)), tier, _n_drawn
+        )
         kept = Kept("generator", draw.seed_value())
-        yield Case(moving, tuple(Call((logits, kept)) for _ in range(60)), tier, _n_drawn)
+        yield Case("a generator moves on from call to call", (Call((logits, kept)),) * 60, tier, _n_drawn)
     for shape in ((50, 4), (5, 10, 4)):
         same = Call((draw.tensor(*shape), draw.seed_value()))
         yield Case("the same seed draws the same", (same, same), EDGE, _same)
     for large in ([1000.0, 800.0, 900.0], [-1200.0, -1000.0, -1100.0], [90.0, -90.0, 0.0]):
-        logits = torch.tensor(large).expand(1000, 3).contiguous()
-        yield edge("stable for large logits", logits, draw.seed_value(), view=_all_drawn)
+        yield _rows("stable for large logits", torch.tensor(large).repeat(1000, 1), draw, _each_right, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
-        yield edge("any dtype", _certain(draw, 2, 5).to(dtype), draw.seed_value(), dtype_counts=False)
+        yield _rows("any dtype", _certain(draw, 1000, 5).to(dtype), draw, _each_right, tier=EDGE)
 
 
 def _certain(draw: Draw, *shape: int) -> Tensor:
@@ -139,53 +148,63 @@ def _certain(draw: Draw, *shape: int) -> Tensor:
     return draw.tensor(*shape, scale=3).masked_fill(~left, -math.inf)
 
 
-# --- rates ------------------------------------------------------------------------------------------------------------
+# --- what all correct ways of drawing have in common ------------------------------------------------------------------
 
 # Chosen so that the rates of these, and those of nearly every mistake, lie well inside of the classes.
+CUT = (-math.inf, 0.0, -math.inf, -3.0, 1.2)
 MIXED = (-1.7, -0.1, -3.8, 0.5)
 POSITIVE = (4.3, 4.9, 2.6, 1.0)
-CUT = (-0.9, 0.7, -math.inf, -3.0, 1.3)
 CLASS, FIRST = 0.13, 0.045  # width, upper edge of the first: six standard deviations or more to either side
 
-
-def _rate_cases(draw: Draw) -> Iterator[Case]:
-    """Many rows with the same logits, to see how often each token is drawn."""
-    for shows, *rows in (
-        ("each token is drawn with its probability, softmax(logits)", MIXED),
-        ("each token is drawn with its probability, softmax(logits)", POSITIVE),
-        ("a token that was cut is never drawn", CUT),
-        ("each row is drawn from its own distribution", POSITIVE, MIXED),
-    ):
-        logits = torch.tensor(rows)[:, None].expand(-1, N, -1).contiguous()  # (groups, N, V)
-        given = logits[0] if len(rows) == 1 else logits
-        yield case(shows, given, draw.seed_value(), view=functools.partial(_rates, logits))
+Look = Callable[[Tensor, Tensor], Any]
 
 
-def _rates(logits: Tensor, seen: list[Observation]) -> Any:
-    """What all correct ways of drawing have in common. logits: (groups, N, V), the same within a group."""
+def _rows(shows: str, logits: Tensor, draw: Draw, look: Look | None = None, tier: str = CORE) -> Case:
+    """One call. look: at the ids that were drawn, by the logits (…, V) and the ids (…)."""
+    view = functools.partial(_seen, logits, look)
+    return Case(shows, (Call((logits, draw.seed_value())),), tier, view)
+
+
+def _seen(logits: Tensor, look: Look | None, seen: list[Observation]) -> Any:
+    """Shape and kind of the result; where they are right, what `look` sees in it."""
     drawn = seen[0]["value"]
-    if not torch.equal(seen[0]["arguments"][0].view_as(logits), logits):
-        return "the input is changed in place"
-    if drawn.is_floating_point() or drawn.numel() != logits[..., 0].numel():
-        return f"{str(drawn.dtype).removeprefix('torch.')} {tuple(drawn.shape)}"
-    groups = drawn.reshape(len(logits), -1).tolist()
+    if not isinstance(drawn, Tensor | int):
+        return drawn
+    drawn = torch.as_tensor(drawn)
+    kind = "numbers with a fraction" if drawn.is_floating_point() else "ids"
+    form = {"result": f"{kind} of shape {tuple(drawn.shape)}"}
+    if not torch.equal(seen[0]["arguments"][0], logits):
+        form["input"] = "changed in place"
+    if look is None or drawn.is_floating_point():
+        return form
+    if drawn.shape != logits.shape[:-1]:
+        return form | {"drawn": "ids beyond V" if bool((drawn >= logits.shape[-1]).any()) else "ids below V"}
+    return form | {"drawn": look(logits, drawn)}
+
+
+def _each_right(logits: Tensor, drawn: Tensor) -> str:
+    """Whether it is always the one token that can be drawn."""
+    return "the only token left" if torch.equal(drawn.long(), logits.argmax(-1)) else "others too"
+
+
+def _rates(logits: Tensor, drawn: Tensor) -> Any:
+    """How often each token is drawn; all rows are the same, or all of a group. logits: (N, V) or (groups, N, V)."""
+    groups = drawn.reshape(-1, N).tolist()
     if all(len(set(group)) == 1 for group in groups):
         return "the same token in all rows"
-    return [_classes(group, logits.shape[-1]) for group in groups]
+    rows = logits.reshape(-1, N, logits.shape[-1])[:, 0].tolist()
+    return [_classes(row, group) for row, group in zip(rows, groups, strict=True)]
 
 
-def _classes(drawn: list[int], size: int) -> dict[int, str]:
+def _classes(logits: list[float], drawn: list[int]) -> dict[int, str]:
     """Of each token, how often it was drawn, in classes."""
     classes: dict[int, str] = {}
-    for token in sorted({*range(size), *drawn}):
+    for token in sorted({*range(len(logits)), *drawn}):
         below = FIRST + CLASS * math.floor((drawn.count(token) / len(drawn) - FIRST) / CLASS)
-        classes[token] = f"{max(below, 0):.0%} to {below + CLASS:.0%}" if token in drawn else "never"
+        classes[token] = f"{max(below, 0):.0%} to {below + CLASS:.0%}"
+        if token not in drawn and logits[token] == -math.inf:
+            classes[token] = "never"
     return classes
-
-
-def _all_drawn(seen: list[Observation]) -> list[int]:
-    """Every id that was drawn."""
-    return sorted(set(seen[0]["value"].flatten().tolist()))
 
 
 def _n_drawn(seen: list[Observation]) -> int:
