@@ -31,8 +31,7 @@ def one_core() -> Generator[None]:
 
     One that runs on several leaves the others spinning for a while, in wait for more, on cores that are needed.
     """
-    import torch
-
+    torch = sys.modules["torch"]  # whoever has an operation has imported it
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -60,8 +60,9 @@ def check_file(
     with contextlib.nullcontext(courtroom) if courtroom else opened(part.uses_torch) as room:
         room.warm_up()  # it imports torch while we do
         bench = Bench(part, file, files_of(file.parent) or [file], room, lang)
+        cases = part.cases(seed)
         with one_core() if part.uses_torch else contextlib.nullcontext():  # for operations as small as these
-            answer = judge(bench, part.cases(seed))
+            answer = judge(bench, cases)
     return replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3))
 
 
