@@ -65,6 +65,8 @@ def _pieces(text: str, pattern: str | None, wrong: Wrong) -> list[str]:
 
 
 def _ids(piece: str, wrong: Wrong) -> list[int]:
+    if "bpe_encode-lower-case" in wrong:
+        piece = piece.lower()
     if "bpe_encode-stripped" in wrong:
         piece = piece.strip()
     if "bpe_encode-code-points" in wrong:

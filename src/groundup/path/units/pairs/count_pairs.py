@@ -35,6 +35,8 @@ def count_pairs(ids: list[int], *, wrong: Wrong = RIGHT) -> dict[tuple[int, int]
     if "count_pairs-best-only" in wrong and counts:
         best = max(counts, key=counts.__getitem__)
         return {best: counts[best]}
+    if "count_pairs-listed" in wrong:
+        return list(counts.items())  # pyright: ignore[reportReturnType]
     if "count_pairs-presence" in wrong:
         return dict.fromkeys(counts, 1)
     if "count_pairs-singles-dropped" in wrong:
