@@ -14,7 +14,7 @@ Pair = tuple[int, int]
 
 
 @reference
-def bpe_decode(ids: list[int], merges: list[Pair], *, wrong: Wrong = RIGHT) -> str:
+def bpe_decode(ids: list[int], merges: list[tuple[int, int]], *, wrong: Wrong = RIGHT) -> str:
     """Turn ids back into text: the bytes of all ids joined, then decoded. Invalid UTF-8 becomes U+FFFD."""
     if "bpe_decode-dictionary" in wrong:
         raise AttributeError("'list' object has no attribute 'items'")

@@ -22,7 +22,9 @@ WORDS = r"\w+|\W"
 
 
 @reference
-def bpe_encode(text: str, merges: list[Pair], pattern: str | None = None, *, wrong: Wrong = RIGHT) -> list[int]:
+def bpe_encode(
+    text: str, merges: list[tuple[int, int]], pattern: str | None = None, *, wrong: Wrong = RIGHT
+) -> list[int]:
     """Turn a text into ids: its UTF-8 bytes, on which the merges are made in the order in which they were learnt.
 
     The first merge makes id 256, the next 257. With a pattern no merge crosses the border of a match.
@@ -63,6 +65,8 @@ def _pieces(text: str, pattern: str | None, wrong: Wrong) -> list[str]:
 
 
 def _ids(piece: str, wrong: Wrong) -> list[int]:
+    if "bpe_encode-lower-case" in wrong:
+        piece = piece.lower()
     if "bpe_encode-stripped" in wrong:
         piece = piece.strip()
     if "bpe_encode-code-points" in wrong:

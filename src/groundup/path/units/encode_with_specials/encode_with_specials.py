@@ -19,7 +19,7 @@ Pair = tuple[int, int]
 @reference
 def encode_with_specials(
     text: str,
-    merges: list[Pair],
+    merges: list[tuple[int, int]],
     specials: dict[str, int],
     allowed: Collection[str] = frozenset(),
     pattern: str | None = None,

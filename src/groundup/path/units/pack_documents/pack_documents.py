@@ -11,7 +11,7 @@ Row = list[int]
 
 
 @reference
-def pack_documents(documents: list[Row], eos_id: int, block: int, *, wrong: Wrong = RIGHT) -> list[Row]:
+def pack_documents(documents: list[list[int]], eos_id: int, block: int, *, wrong: Wrong = RIGHT) -> list[list[int]]:
     """Join documents, each followed by eos_id, and cut the row into full blocks; the rest is left out."""
     if "pack_documents-changes-documents" in wrong:
         for document in documents:

@@ -12,7 +12,7 @@ Pair = tuple[int, int]
 
 
 @reference
-def count_pairs(ids: list[int], *, wrong: Wrong = RIGHT) -> dict[Pair, int]:
+def count_pairs(ids: list[int], *, wrong: Wrong = RIGHT) -> dict[tuple[int, int], int]:
     """Count how often each two neighbours stand side by side.
 
     Every position counts, overlapping too: 1 1 1 holds the pair (1, 1) twice.
@@ -35,6 +35,8 @@ def count_pairs(ids: list[int], *, wrong: Wrong = RIGHT) -> dict[Pair, int]:
     if "count_pairs-best-only" in wrong and counts:
         best = max(counts, key=counts.__getitem__)
         return {best: counts[best]}
+    if "count_pairs-listed" in wrong:
+        return list(counts.items())  # pyright: ignore[reportReturnType]
     if "count_pairs-presence" in wrong:
         return dict.fromkeys(counts, 1)
     if "count_pairs-singles-dropped" in wrong:
@@ -96,7 +98,20 @@ def cases(draw: Draw) -> Iterator[Case]:
     overlapping = "overlapping pairs count too"
     for run in ([1, 1, 1], [1, 1, 1, 1], [1, 1, 2], [2, 1, 1, 1, 2], [1, 1, 1, 1, 1], [1, 1, 2, 2, 2, 1, 1]):
         yield case(overlapping, run)
-    for n_ids, n_kinds in ((5, 3), (6, 2), (8, 4), (9, 2), (12, 3), (20, 5), (30, 4), (41, 6)):
+    for n_ids, n_kinds in (
+        (2, 3),
+        (3, 2),
+        (5, 3),
+        (6, 2),
+        (8, 4),
+        (9, 2),
+        (12, 3),
+        (20, 5),
+        (25, 3),
+        (30, 4),
+        (41, 6),
+        (60, 9),
+    ):
         yield case("a row of any length", [draw.randrange(n_kinds) for _ in range(n_ids)])
     for _ in range(4):
         runs = [(draw.randrange(3), draw.randint(1, 5)) for _ in range(5)]

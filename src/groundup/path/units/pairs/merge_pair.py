@@ -13,7 +13,7 @@ Pair = tuple[int, int]
 
 
 @reference
-def merge_pair(ids: list[int], pair: Pair, new_id: int, *, wrong: Wrong = RIGHT) -> list[int]:
+def merge_pair(ids: list[int], pair: tuple[int, int], new_id: int, *, wrong: Wrong = RIGHT) -> list[int]:
     """Replace each occurrence of the pair by new_id, from left to right, without overlap: 1 1 1 becomes new 1.
 
     The list that is given stays as it is.

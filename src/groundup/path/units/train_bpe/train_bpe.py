@@ -22,7 +22,7 @@ WORDS = r"\w+|\W"
 
 
 @reference
-def train_bpe(text: str, vocab_size: int, pattern: str | None = None, *, wrong: Wrong = RIGHT) -> list[Pair]:
+def train_bpe(text: str, vocab_size: int, pattern: str | None = None, *, wrong: Wrong = RIGHT) -> list[tuple[int, int]]:
     """Learn byte-pair merges from a text, in order; the first makes id 256, the next 257, up to vocab_size ids.
 
     With a pattern (for the regex package) no merge crosses the border of a match. The most frequent pair comes first,
