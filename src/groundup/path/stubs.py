@@ -52,7 +52,7 @@ def _model(scores_of: Callable[[list[int]], Any]) -> Callable[..., Any]:
 
 
 def curve(log: Log, line: Any, together: Any, cubic: Any) -> Callable[..., float]:
-    """A smooth function of an array, in whose slopes the numbers depend on each other. All three: arrays of its shape."""
+    """A smooth function of an array, each of whose slopes depends on all numbers. The three are arrays of its shape."""
 
     def f(x: Any) -> float:
         return float((line * x).sum() + (together * x).sum() ** 2 + (cubic * x**3).sum())

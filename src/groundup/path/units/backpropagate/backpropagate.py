@@ -23,6 +23,8 @@ def backpropagate(ops: list[tuple], inputs: list[float], *, wrong: Wrong = RIGHT
     gradients[-1] = 1.0
     if "backpropagate-seed-value" in wrong:
         gradients[-1] = results[-1]
+    if "backpropagate-seed-missing" in wrong:
+        gradients[-1] = 0.0
     _back(ops, results, gradients, wrong)
     return _form(results, gradients, len(inputs), ops, wrong)
 
@@ -172,7 +174,7 @@ def cases(draw: Draw) -> Iterator[Case]:
 
 
 def _net(draw: Draw, n: int, k: int) -> tuple[Ops, list[float]]:
-    """k operations on n inputs, among which no number gets large; the last ones gather what is there."""
+    """So many inputs and operations, among which no number gets large; most use what has come last."""
     inputs = [draw.choice((-1.0, 1.0)) * draw.uniform(0.3, 1.5) for _ in range(n)]
     ops, results = list[tuple[Any, ...]](), list(inputs)
     while len(ops) < k:

@@ -21,6 +21,8 @@ def numerical_gradient(
         eps = 1e-5
     if "numerical_gradient-eps-halved" in wrong:
         eps = eps / 2
+    if "numerical_gradient-forward-and-on" in wrong:
+        return _forward_and_on(f, x, eps)
     moved = x if "numerical_gradient-not-restored" in wrong or "numerical_gradient-left-above" in wrong else x.copy()
     gradient = np.zeros_like(x)
     for place in _places(x, wrong):
@@ -31,6 +33,15 @@ def numerical_gradient(
         return gradient.ravel()
     if "numerical_gradient-added-up" in wrong:
         return gradient.sum()
+    return gradient
+
+
+def _forward_and_on(f: Callable[[ndarray], float], x: ndarray, eps: float) -> ndarray:
+    """Forward differences from where x was at first, while it moves further and further."""
+    here, gradient = f(x), np.zeros_like(x)
+    for place in np.ndindex(x.shape):
+        x[place] += eps
+        gradient[place] = (f(x) - here) / eps
     return gradient
 
 
@@ -67,6 +78,8 @@ def _slope(f: Callable[[Any], float], x: ndarray, place: Any, eps: float, wrong:
         return (above - here) / eps
     if "numerical_gradient-backward" in wrong:
         return (here - below) / eps
+    if "numerical_gradient-half-forward" in wrong:
+        return (above - here) / (2 * eps)
     if "numerical_gradient-second" in wrong:
         return (above - 2 * here + below) / eps**2
     if "numerical_gradient-sum" in wrong:
@@ -104,5 +117,5 @@ def cases(draw: Draw) -> Iterator[Case]:
 
 
 def _curve(draw: Draw, *shape: int, cubic: float = 0.0) -> Stub:
-    """A function of an array of this shape. cubic: how far it is from a parabola, of which central differences are exact."""
+    """A function of an array of this shape; a parabola, of which central differences are exact, unless it is cubic."""
     return Stub("curve", (draw.array(*shape), draw.array(*shape) + 0.5, cubic * np.ones(shape)))

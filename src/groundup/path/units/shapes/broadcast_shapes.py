@@ -17,9 +17,15 @@ def broadcast_shapes(a: tuple, b: tuple, *, wrong: Wrong = RIGHT) -> tuple:
     """The shape of a sum of two arrays, by NumPy's rule. Raises ValueError when they do not fit."""
     if "broadcast_shapes-same-number-of-axes" in wrong and len(a) != len(b):
         raise ValueError(f"{a} and {b} have different numbers of axes")
+    if "broadcast_shapes-no-stretching" in wrong:
+        n = min(len(a), len(b))
+        if a[len(a) - n :] != b[len(b) - n :]:
+            raise ValueError(f"{a} and {b} are not the same")
     pairs = [_together(one, other, wrong) for one, other in _side_by_side(a, b, wrong)]
     if "broadcast_shapes-reversed" in wrong:
         pairs.reverse()
+    if "broadcast_shapes-longer-kept" in wrong:
+        return a if len(a) >= len(b) else b
     return tuple(pairs)
 
 
@@ -40,18 +46,14 @@ def _together(one: int, other: int, wrong: Wrong) -> int:
         return min(one, other)
     if "broadcast_shapes-first-kept" in wrong:
         return one
-    if "broadcast_shapes-multiples" in wrong and max(one, other) % max(min(one, other), 1) == 0:
+    if "broadcast_shapes-multiples" in wrong and max(one, other) % min(one, other) == 0:
         return max(one, other)
-    if "broadcast_shapes-no-stretching" in wrong and one != other:
-        raise ValueError(f"{one} and {other} are not the same")
     if "broadcast_shapes-only-b" in wrong and one == 1 != other:
         raise ValueError(f"1 is not {other}")
     if one != other and 1 not in (one, other) and "broadcast_shapes-unchecked" not in wrong:
         if "broadcast_shapes-another-error" in wrong:
             raise TypeError(f"{one} and {other} do not fit")
         raise ValueError(f"{one} and {other} do not fit")
-    if "broadcast_shapes-larger" in wrong:
-        return max(one, other)
     return other if one == 1 else one
 
 
@@ -83,8 +85,6 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("sizes that differ, none of them 1, are a ValueError", b, a, view=_anything)
     yield edge("a shape without axes", (), (2, 3))
     yield edge("a shape without axes", (), ())
-    yield edge("a size of 0 stays 0", (2, 0), (2, 1))
-    yield edge("a size of 0 stays 0", (1, 3), (0, 3))
 
 
 def _fitting(draw: Draw, n: int) -> tuple[Shape, Shape]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,7 +38,7 @@ def _check(a: Matrix, b: Matrix, wrong: Wrong) -> None:
         long, needed = len(a[0]), len(b[0])
     if "matrix_multiply-same-height" in wrong:
         long, needed = len(a), len(b)
-    if long == needed or "matrix_multiply-one-size" in wrong or "matrix_multiply-unchecked" in wrong:
+    if long == needed or "matrix_multiply-unchecked" in wrong:
         return
     if "matrix_multiply-unchecked-where-a-is-narrow" in wrong and long < needed:
         return
@@ -67,8 +68,12 @@ def _entry(row: list[float], column: tuple[float, ...], wrong: Wrong) -> float:
 def _form(rows: Matrix, wrong: Wrong) -> Any:
     """N rows of M."""
     if "matrix_multiply-not-reset" in wrong:
-        total = 0.0
-        return [[total := total + entry for entry in row] for row in rows]
+        entries = itertools.accumulate(entry for row in rows for entry in row)
+        return [[next(entries) for _ in row] for row in rows]
+    if "matrix_multiply-not-reset-in-a-row" in wrong:
+        return [list(itertools.accumulate(row)) for row in rows]
+    if "matrix_multiply-one-row-for-all" in wrong:
+        return [[sum(column) for column in zip(*rows, strict=True)] for _ in rows]
     if "matrix_multiply-one-row" in wrong:
         return [list(rows[-1]) for _ in rows]
     if "matrix_multiply-whole-numbers" in wrong:
