@@ -22,7 +22,11 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = EPS,
 
     x: (…, C), weight: (C,), bias: (C,) or None -> (…, C). The variance is the biased one, over the last axis.
     """
+    if "layer_norm-std-and-eps" in wrong:
+        wrong |= {"layer_norm-unbiased", "layer_norm-eps-outside"}
     if "layer_norm-only-batches" in wrong and x.ndim != 3:
+        raise ValueError("not enough values to unpack")
+    if "layer_norm-only-matrices" in wrong and x.ndim != 2:
         raise ValueError("not enough values to unpack")
     if bias is None and "layer_norm-needs-bias" in wrong:
         raise TypeError("unsupported operand: None")
@@ -30,6 +34,8 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = EPS,
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
     if "layer_norm-changes-input" in wrong:
         x -= x.mean(-1, keepdim=True)
+    if "layer_norm-input-detached" in wrong:
+        x = x.detach()
     dtype = x.dtype
     wide = x if dtype == torch.float64 else x.float()  # (…, C)
     if "layer_norm-scale-first" in wrong:
@@ -63,6 +69,10 @@ def _normed(x: Tensor, eps: float, wrong: Wrong) -> Tensor:
     axes = _axes(x.ndim, wrong)
     kept = "layer_norm-axis-dropped" not in wrong
     mean = x.mean(axes, keepdim=kept)  # (…, 1)
+    share = 1.0
+    if "layer_norm-divided-by-axis-1" in wrong and x.ndim > 1:
+        share = x.shape[-1] / x.shape[1]
+        mean = mean * share
     if "layer_norm-statistics-detached" in wrong:
         mean = mean.detach()
     centred = x - mean  # (…, C)
@@ -77,7 +87,14 @@ def _normed(x: Tensor, eps: float, wrong: Wrong) -> Tensor:
         top, squares = x, x * x
     if "layer_norm-absolute" in wrong:
         squares = centred.abs()
+    if "layer_norm-only-centred" in wrong:
+        return centred
+    if "layer_norm-length" in wrong:
+        return centred / centred.norm(dim=-1, keepdim=True).clamp_min(eps)
+    if "layer_norm-variance-of-everything" in wrong:
+        return centred / (x.var(unbiased=False) + eps).sqrt()
     variance = squares.sum(axes, keepdim=kept) if "layer_norm-not-averaged" in wrong else squares.mean(axes, kept)
+    variance = variance * share
     if "layer_norm-unbiased" in wrong:
         n = x.numel() / variance.numel()
         variance = variance * n / (n - 1)  # (…, 1)
@@ -124,6 +141,8 @@ def _scaled_and_shifted(normed: Tensor, weight: Tensor, bias: Tensor | None, wro
         if bias is None:
             raise TypeError("unsupported operand: None")
         weight, bias = bias, weight
+    if "layer_norm-scale-added" in wrong:
+        normed, weight = normed + weight, torch.ones_like(weight)
     if "layer_norm-one-more" in wrong:
         weight = 1 + weight
     if "layer_norm-scale-twice" in wrong:
