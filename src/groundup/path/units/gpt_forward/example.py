@@ -13,9 +13,9 @@ V, C, T = 50257, 768, 1024  # of GPT-2 small
 
 def numbers() -> dict[str, Any]:
     """One token on its way through a model of two blocks, whose additions are given."""
-    wte = torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0], [-1.0, 1.0, 0.0], [2.0, -1.0, 0.0]])
+    wte = torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0], [-1.0, 0.0, 1.0], [2.0, -1.0, 0.0]])
     token, position = wte[0], torch.tensor([0.0, 1.0, 0.0])
-    added = torch.tensor([[1.0, 0.0, -1.0], [0.0, 2.0, 1.0]])
+    added = torch.tensor([[-1.0, 1.0, 1.0], [0.0, 2.0, 1.0]])
     x = token + position
     stream = x + added.sum(0)
     normed = layer_norm(stream, torch.ones(3), torch.zeros(3))
