@@ -40,7 +40,7 @@ def feed_forward(
         b_down = None
     if "feed_forward-normed-first" in wrong:
         x = F.layer_norm(x, x.shape[-1:])
-    if "feed_forward-activation-first" in wrong:
+    if "feed_forward-activation-first" in wrong or "feed_forward-activation-before-both" in wrong:
         x = gelu(x, wrong=wrong)
     hidden = _hidden(x, w_up, b_up, wrong)  # (…, F)
     if "feed_forward-no-second-layer" in wrong:
@@ -63,6 +63,8 @@ def _hidden(x: Tensor, w_up: Tensor, b_up: Tensor | None, wrong: Wrong) -> Tenso
     hidden = linear(x, w_up, b_up, wrong=wrong)  # (…, F)
     if "feed_forward-softmax" in wrong:
         return hidden.softmax(-1)
+    if "feed_forward-sigmoid" in wrong:
+        return hidden.sigmoid()
     if "feed_forward-tanh" in wrong:
         return hidden.tanh()
     if "feed_forward-no-activation" in wrong:
@@ -80,12 +82,12 @@ def cases(draw: Draw) -> Iterator[Case]:
     shape = "linear, GELU, linear: C features become F, and C again"
     yield case(shape, x, up, torch.zeros(3), down, torch.zeros(2))
     between = "the GELU, in its tanh form, stands between the two layers"
-    wide = torch.tensor([[-1.0], [-2.2], [-2.4], [-2.0]])
-    yield case(between, torch.tensor([1.0]), wide, torch.zeros(4), torch.full((1, 4), 0.25), torch.zeros(1))
+    wide = torch.tensor([[-1.0, 0.0], [-2.2, 0.0], [-2.4, 0.0]])
+    yield case(between, torch.tensor([1.0, 0.0]), wide, torch.zeros(3), torch.full((2, 3), 0.25), torch.zeros(2))
     for n in (3, 5):
-        w_up, w_down = -2 - draw.tensor(n, 2).sigmoid(), draw.tensor(2, n).abs()
+        w_up, w_down = -2 - draw.tensor(n, 2).sigmoid() / 2, draw.tensor(2, n).abs()
         yield case(between, torch.tensor([[1.0, 0.0], [0.0, 1.0]]), w_up, torch.zeros(n), w_down, torch.zeros(2))
-    for b, c, f in ((3, 2, 5), (2, 4, 16), (4, 3, 3)):
+    for b, c, f in ((3, 2, 5), (2, 4, 16), (4, 3, 12), (4, 3, 3)):
         drawn = _drawn(draw, c, f)
         yield case(shape, draw.tensor(b, c), drawn[0], torch.zeros(f), drawn[2], torch.zeros(c))
     yield case("b_up is added before the GELU, b_down at the end", x, up, b_up, down, b_down)
@@ -95,7 +97,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     sizes = (((3,), 5), ((2, 3), 12), ((4, 3), 4), ((2, 3, 4), 16), ((3, 3, 3), 3), ((2, 1, 3, 2), 8), ((1, 1, 8), 32))
     for leading, f in (*sizes, ((4, 4), 4), ((2, 4, 4), 4), ((6, 2), 3), ((2, 5, 6), 2)):
         yield case("any leading shape", draw.tensor(*leading), *_drawn(draw, leading[-1], f))
-    for leading, f in (((3,), 5), ((2, 3), 4), ((2, 3, 4), 4), ((3, 3), 3)):
+    for leading, f in (((3,), 5), ((2, 3), 12), ((2, 3, 4), 4), ((3, 3), 3)):
         drawn = _drawn(draw, leading[-1], f)
         yield case("the gradient reaches x, the weights and the biases", draw.tensor(*leading), *drawn, gradients=True)
     for dtype in (torch.float64, torch.bfloat16):
