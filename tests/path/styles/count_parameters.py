@@ -24,7 +24,11 @@ def count_parameters_of_torch_layers(vocab_size, context_length, n_layers, n_hea
     from torch import nn
 
     with torch.device("meta"):
-        layers = [nn.Embedding(vocab_size, d_model), nn.Embedding(context_length, d_model), nn.LayerNorm(d_model)]
+        layers: list[nn.Module] = [
+            nn.Embedding(vocab_size, d_model),
+            nn.Embedding(context_length, d_model),
+            nn.LayerNorm(d_model),
+        ]
         layers += [nn.TransformerEncoderLayer(d_model, n_heads, 4 * d_model) for _ in range(n_layers)]
         if not tied:
             layers.append(nn.Linear(d_model, vocab_size, bias=False))

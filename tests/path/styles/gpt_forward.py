@@ -46,8 +46,12 @@ def gpt_forward_in_one_function(ids, p, n_layers, n_heads, *, dropout=0.0, gener
 
 
 def gpt_forward_each_sequence_by_itself(ids, p, n_layers, n_heads, *, dropout=0.0, generator=None):
-    options = {"dropout": dropout, "generator": generator}
-    return torch.cat([gpt_forward_in_one_function(row[None], p, n_layers, n_heads, **options) for row in ids])
+    return torch.cat(
+        [
+            gpt_forward_in_one_function(row[None], p, n_layers, n_heads, dropout=dropout, generator=generator)
+            for row in ids
+        ]
+    )
 
 
 def gpt_forward_in_float64(ids, p, n_layers, n_heads, *, dropout=0.0, generator=None):
