@@ -28,11 +28,19 @@ def adamw_step(
     weight_decay: float = 0.1,
     *,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> None:
     """One step of AdamW, in place on param, m and v. step counts from 1.
 
     First the weights shrink by lr · weight_decay; then they move by lr · m / (√v + eps), m and v without their bias.
     """
+    return _stepped(param, grad, m, v, step, lr, betas, eps, weight_decay, wrong)
+
+
+def _stepped(
+    param: Tensor, grad: Tensor, m: Tensor, v: Tensor, step: int, lr: float,
+    betas: tuple[float, float], eps: float, weight_decay: float, wrong: Wrong,
+) -> Any:  # fmt: skip
+    """What is returned: nothing, if it is right."""
     betas, eps, weight_decay = _settings(betas, eps, weight_decay, wrong)
     if "adamw_step-m-and-v-swapped" in wrong:
         m, v = v, m

@@ -14,7 +14,7 @@ from ...reference import RIGHT, Wrong, reference
 
 
 @reference
-def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> Any:
+def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> float:
     """Scale all gradients in place so that their joint L2 norm is at most max_norm; returns the norm before.
 
     None stands for a parameter without a gradient. A norm that is no finite number leaves the gradients alone.
@@ -36,7 +36,7 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
             grad.zero_()
     factor = _factor(norm, max_norm, wrong)
     if "clip_gradients-gives-new-ones" in wrong:
-        return [grad if grad is None else grad * factor for grad in grads]
+        return [grad if grad is None else grad * factor for grad in grads]  # pyright: ignore[reportReturnType]
     if "clip_gradients-put-into-the-list" in wrong:
         grads[:] = [grad if grad is None else grad * factor for grad in grads]
     elif "clip_gradients-not-in-place" not in wrong and factor != 1.0:
@@ -45,7 +45,7 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
     return _returned(norm, factor, wrong)
 
 
-def _returned(norm: float, factor: float, wrong: Wrong) -> float | None:
+def _returned(norm: float, factor: float, wrong: Wrong) -> Any:
     if "clip_gradients-gives-nothing" in wrong or (factor == 1 and "clip_gradients-gives-nothing-unclipped" in wrong):
         return None
     if "clip_gradients-gives-norm-after" in wrong:

@@ -18,7 +18,7 @@ FINITE = 100.0  # -ln of the smallest probability that float32 can tell from 0
 
 
 @reference
-def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED, *, wrong: Wrong = RIGHT) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100, *, wrong: Wrong = RIGHT) -> Tensor:
     """How surprised the model is: the mean of -ln softmax(logits)[target] over all targets but the ignored ones.
 
     logits: (…, V), targets: (…) -> a scalar in float32 (float64 for float64 logits); 0 if all targets are ignored.

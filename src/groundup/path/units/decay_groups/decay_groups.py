@@ -16,7 +16,7 @@ Named = list[tuple[str, Tensor]]
 
 
 @reference
-def decay_groups(named: Named, *, wrong: Wrong = RIGHT) -> Any:
+def decay_groups(named: list[tuple[str, Tensor]], *, wrong: Wrong = RIGHT) -> tuple[list[str], list[str]]:
     """(the names of the parameters that weight decay shrinks, the names of the others).
 
     Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm.
