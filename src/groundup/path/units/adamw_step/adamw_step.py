@@ -84,6 +84,8 @@ def _settings(
         weight_decay = 0.01
     if "adamw_step-betas-ignored" in wrong:
         betas = (0.9, 0.95)
+    if "adamw_step-one-beta" in wrong:
+        betas = betas[0], betas[0]
     if "adamw_step-betas-swapped" in wrong:
         betas = betas[1], betas[0]
     return betas, 1e-8 if "adamw_step-eps-ignored" in wrong else eps, weight_decay
@@ -149,6 +151,8 @@ def _moved(param: Tensor, update: Tensor, lr: float, weight_decay: float, wrong:
     if "adamw_step-no-decay" in wrong:
         weight_decay = 0.0
     shrink = weight_decay if "adamw_step-decay-without-lr" in wrong else lr * weight_decay
+    if "adamw_step-decay-by-lr" in wrong:
+        shrink = lr
     if "adamw_step-decay-grows" in wrong:
         shrink = -shrink
     if "adamw_step-lr-ignored" in wrong:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,6 +23,8 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
     if "clip_gradients-fails-for-none" in wrong and any(grad is None for grad in grads):
         raise AttributeError("'NoneType' object has no attribute 'norm'")
     present = [grad for grad in grads if grad is not None]
+    if "clip_gradients-stops-at-none" in wrong:
+        present = list(itertools.takewhile(lambda grad: grad is not None, grads))
     norm = _norm(present, wrong)
     if "clip_gradients-by-value" in wrong:
         for grad in present:
@@ -35,6 +38,8 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
         for grad in present:
             grad.zero_()
     factor = _factor(norm, max_norm, wrong)
+    if "clip_gradients-scaled-twice" in wrong:
+        factor *= factor
     if "clip_gradients-gives-new-ones" in wrong:
         return [grad if grad is None else grad * factor for grad in grads]  # pyright: ignore[reportReturnType]
     if "clip_gradients-put-into-the-list" in wrong:
