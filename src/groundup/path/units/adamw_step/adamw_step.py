@@ -28,11 +28,19 @@ def adamw_step(
     weight_decay: float = 0.1,
     *,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> None:
     """One step of AdamW, in place on param, m and v. step counts from 1.
 
     First the weights shrink by lr · weight_decay; then they move by lr · m / (√v + eps), m and v without their bias.
     """
+    return _stepped(param, grad, m, v, step, lr, betas, eps, weight_decay, wrong)
+
+
+def _stepped(
+    param: Tensor, grad: Tensor, m: Tensor, v: Tensor, step: int, lr: float,
+    betas: tuple[float, float], eps: float, weight_decay: float, wrong: Wrong,
+) -> Any:  # fmt: skip
+    """What is returned: nothing, if it is right."""
     betas, eps, weight_decay = _settings(betas, eps, weight_decay, wrong)
     if "adamw_step-m-and-v-swapped" in wrong:
         m, v = v, m
@@ -76,6 +84,8 @@ def _settings(
         weight_decay = 0.01
     if "adamw_step-betas-ignored" in wrong:
         betas = (0.9, 0.95)
+    if "adamw_step-one-beta" in wrong:
+        betas = betas[0], betas[0]
     if "adamw_step-betas-swapped" in wrong:
         betas = betas[1], betas[0]
     return betas, 1e-8 if "adamw_step-eps-ignored" in wrong else eps, weight_decay
@@ -141,6 +151,8 @@ def _moved(param: Tensor, update: Tensor, lr: float, weight_decay: float, wrong:
     if "adamw_step-no-decay" in wrong:
         weight_decay = 0.0
     shrink = weight_decay if "adamw_step-decay-without-lr" in wrong else lr * weight_decay
+    if "adamw_step-decay-by-lr" in wrong:
+        shrink = lr
     if "adamw_step-decay-grows" in wrong:
         shrink = -shrink
     if "adamw_step-lr-ignored" in wrong:

@@ -14,14 +14,17 @@ from ...reference import RIGHT, Wrong, reference
 
 
 @reference
-def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> Any:
+def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> float:
     """Scale all gradients in place so that their joint L2 norm is at most max_norm; returns the norm before.
 
     None stands for a parameter without a gradient. A norm that is no finite number leaves the gradients alone.
     """
     if "clip_gradients-fails-for-none" in wrong and any(grad is None for grad in grads):
         raise AttributeError("'NoneType' object has no attribute 'norm'")
-    present = [grad for grad in grads if grad is not None]
+    end = len(grads)
+    if "clip_gradients-stops-at-none" in wrong:
+        end = next((i for i, grad in enumerate(grads) if grad is None), end)
+    present = [grad for grad in grads[:end] if grad is not None]
     norm = _norm(present, wrong)
     if "clip_gradients-by-value" in wrong:
         for grad in present:
@@ -35,8 +38,10 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
         for grad in present:
             grad.zero_()
     factor = _factor(norm, max_norm, wrong)
+    if "clip_gradients-scaled-twice" in wrong:
+        factor *= factor
     if "clip_gradients-gives-new-ones" in wrong:
-        return [grad if grad is None else grad * factor for grad in grads]
+        return [grad if grad is None else grad * factor for grad in grads]  # pyright: ignore[reportReturnType]
     if "clip_gradients-put-into-the-list" in wrong:
         grads[:] = [grad if grad is None else grad * factor for grad in grads]
     elif "clip_gradients-not-in-place" not in wrong and factor != 1.0:
@@ -45,7 +50,7 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
     return _returned(norm, factor, wrong)
 
 
-def _returned(norm: float, factor: float, wrong: Wrong) -> float | None:
+def _returned(norm: float, factor: float, wrong: Wrong) -> Any:
     if "clip_gradients-gives-nothing" in wrong or (factor == 1 and "clip_gradients-gives-nothing-unclipped" in wrong):
         return None
     if "clip_gradients-gives-norm-after" in wrong:

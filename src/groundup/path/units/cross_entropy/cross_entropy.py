@@ -18,7 +18,7 @@ FINITE = 100.0  # -ln of the smallest probability that float32 can tell from 0
 
 
 @reference
-def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED, *, wrong: Wrong = RIGHT) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100, *, wrong: Wrong = RIGHT) -> Tensor:
     """How surprised the model is: the mean of -ln softmax(logits)[target] over all targets but the ignored ones.
 
     logits: (…, V), targets: (…) -> a scalar in float32 (float64 for float64 logits); 0 if all targets are ignored.
@@ -29,6 +29,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED, 
     ignored = _ignored(targets, ignore_index, wrong)  # (…)
     if "cross_entropy-changes-targets" in wrong:
         targets[ignored] = 0
+    if "cross_entropy-changes-logits" in wrong:
+        logits -= logits.amax(-1, keepdim=True)
     wide = _wide(logits, wrong)  # (…, V)
     losses = _losses(wide, targets, ignored, wrong)  # (…)
     loss = _mean(losses, ignored, wide.shape[-1], wrong)
@@ -87,6 +89,8 @@ def _wide(logits: Tensor, wrong: Wrong) -> Tensor:
 def _losses(wide: Tensor, targets: Tensor, ignored: Tensor, wrong: Wrong) -> Tensor:
     """Of each prediction. wide: (…, V) -> (…)."""
     counted = targets if "cross_entropy-never-ignored" in wrong else targets.masked_fill(ignored, 0)  # (…)
+    if "cross_entropy-classes-from-one" in wrong:
+        counted = (counted - 1) % wide.shape[-1]  # (…)
     if "cross_entropy-counts-from-the-end" in wrong:
         counted = torch.where(targets < 0, targets + wide.shape[-1], targets)  # (…)
     if ((counted < 0) | (counted >= wide.shape[-1])).any():

@@ -16,10 +16,11 @@ Named = list[tuple[str, Tensor]]
 
 
 @reference
-def decay_groups(named: Named, *, wrong: Wrong = RIGHT) -> Any:
+def decay_groups(named: list[tuple[str, Tensor]], *, wrong: Wrong = RIGHT) -> tuple[list[str], list[str]]:
     """(the names of the parameters that weight decay shrinks, the names of the others).
 
-    Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm.
+    Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm. named: (name, tensor) of
+    each, named as init_gpt names them: wte, h.0.attn.w_q, h.0.attn.b_q, h.0.ln1.weight, …
     """
     decay = [pair for pair in named if _decays(*pair, wrong)]
     no_decay = [pair for pair in named if not _decays(*pair, wrong) and not _forgotten(*pair, wrong)]
@@ -71,6 +72,8 @@ def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
         return True
     if "decay_groups-head-forgotten" in wrong and name.startswith("lm_head"):
         return False
+    if "decay_groups-by-weight-and-axes" in wrong:
+        return tensor.dim() >= 2 and name.endswith("weight")
     return _has_axes(tensor, wrong) and not _is_exempt(name, wrong)
 
 
@@ -157,7 +160,8 @@ def _model(n_layers: int, biases: bool, head: bool) -> list[tuple[str, tuple[int
 
 
 def _case(shows: str, named: list[tuple[str, tuple[int, ...]]], kind: Any = case) -> Case:
-    return kind(shows, [(name, torch.zeros(shape)) for name, shape in named], view=_groups)
+    # With gradients=True they require a gradient, as parameters do.
+    return kind(shows, [(name, torch.zeros(shape)) for name, shape in named], gradients=True, view=_groups)
 
 
 def _groups(seen: list[Observation]) -> Any:

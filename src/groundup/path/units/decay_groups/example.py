@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ....model.transformer import init_gpt
+from ....randomness import seeded_generator
 from .decay_groups import decay_groups
 
 N_TOKENS, CONTEXT, LAYERS, HEADS, WIDTH = 512, 64, 4, 4, 128  # the preset first-gpt
@@ -15,7 +15,7 @@ N_TOKENS, CONTEXT, LAYERS, HEADS, WIDTH = 512, 64, 4, 4, 128  # the preset first
 
 def numbers() -> dict[str, Any]:
     """How many names and numbers of a small GPT are in each group."""
-    p = init_gpt(N_TOKENS, CONTEXT, LAYERS, HEADS, WIDTH, torch.Generator().manual_seed(0))
+    p = init_gpt(N_TOKENS, CONTEXT, LAYERS, HEADS, WIDTH, seeded_generator(0))
     decay, no_decay = decay_groups(list(p.items()))
     tables = [name for name in no_decay if p[name].dim() == 2]
     vectors = [name for name in no_decay if p[name].dim() == 1]
