@@ -149,6 +149,7 @@ reads in this order never meets anything unexplained.
     path.sandbox                the judge's end of it
     path.compare                are two results the same?
     path.evidence               the smallest input that shows it
+    path.raised                 what an error usually means
     path.diagnose               trying every known mistake
     path.replay                 the first inner value that differs
     path.answer                 a verdict

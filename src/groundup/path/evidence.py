@@ -1,6 +1,6 @@
 """The smallest input that shows a difference, written as a person would write it.
 
-Read next: `diagnose.py`.
+Read next: `raised.py`.
 """
 
 from __future__ import annotations

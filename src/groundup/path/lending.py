@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -45,6 +46,16 @@ def lent_source(names: Iterable[str], without: Iterable[str] = ()) -> str:
     for name in names:
         give(catalog()[name].library, name)
     return "\n\n".join(["from __future__ import annotations", *texts])
+
+
+def library_stage(number: int) -> str:
+    """A stage's file with the library's own text of all its parts: what a workspace looks like in the end."""
+    names = [part.name for part in catalog().values() if part.stage == number]
+    others = [name for name in catalog() if name not in names]
+    text = lent_source(names, others)
+    used = [name for name in others if re.search(rf"\b{name}\b", text)]
+    imports = f"\nfrom parts import {', '.join(used)}\n" if used else "\n"
+    return text.replace("\n", imports, 1)
 
 
 def library_text(part: Part) -> str:

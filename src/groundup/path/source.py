@@ -34,9 +34,24 @@ def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
         return not_judged(part, "missing", lang, key="stub", evidence=found[part.name].where) if is_stub else None
     if part.name in imported_in(file):
         return None
+    if kind := other_kind(part.name, file):
+        return not_judged(part, "missing", lang, key=kind, evidence=str(file))
     plain = part.name.replace("_", "")
     near = next((name for name in found if name.lower().replace("_", "") == plain), "")
     return not_judged(part, "missing", lang, key="misnamed" if near else "missing", near=near, evidence=str(file))
+
+
+def other_kind(name: str, file: Path) -> str:
+    """What else of this name a file defines: is-class, is-async, or "" for nothing."""
+    for node in ast.parse(read_source(file)).body:
+        match node:
+            case ast.ClassDef(name=found) if found == name:
+                return "is-class"
+            case ast.AsyncFunctionDef(name=found) if found == name:
+                return "is-async"
+            case _:
+                pass
+    return ""
 
 
 def not_judged(part: Part, outcome: str, lang: str, *, key: str = "", evidence: str = "", **values: str) -> Answer:
