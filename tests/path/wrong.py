@@ -373,4 +373,139 @@ def dropout(x, p, training=True, generator=None):
 """,
         "generator|same",
     ),
+    (
+        "cross_entropy",
+        """
+import torch.nn.functional as F
+def cross_entropy(logits, targets, ignore_index=-100):
+    return F.cross_entropy(logits, targets, ignore_index=ignore_index)
+""",
+        "flatten",
+    ),
+    (
+        "cross_entropy",
+        """
+import torch
+def cross_entropy(logits, targets, ignore_index=-100):
+    wide = logits if logits.dtype == torch.float64 else logits.float()
+    keep = targets != ignore_index
+    p = torch.exp(wide) / torch.exp(wide).sum(-1, keepdim=True)
+    chosen = p.gather(-1, targets.masked_fill(~keep, 0).unsqueeze(-1)).squeeze(-1)
+    return -(torch.log(chosen + 1e-12) * keep).sum() / keep.sum().clamp(min=1)
+""",
+        "eps.*overflow|overflow.*eps",
+    ),
+    (
+        "cross_entropy",
+        """
+import torch
+def cross_entropy(logits, targets, ignore_index=-100):
+    logs = logits.float().log_softmax(-1).reshape(-1, logits.shape[-1])
+    flat = targets.flatten()
+    return -logs[torch.arange(len(flat)), flat].mean()
+""",
+        "not left out",
+    ),
+    (
+        "learning_rate",
+        """
+import math
+def learning_rate(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return max_lr * (step + 1) / (warmup_steps + 1)
+    if step > total_steps:
+        return min_lr
+    ratio = (step - warmup_steps) / (total_steps - warmup_steps)
+    return min_lr + 0.5 * (1.0 + math.cos(math.pi * ratio)) * (max_lr - min_lr)
+""",
+        "off by one",
+    ),
+    (
+        "learning_rate",
+        """
+import math
+def learning_rate(step, *, max_lr, min_lr, warmup_steps, total_steps):
+    if step < warmup_steps:
+        return max_lr * (step + 1) / warmup_steps
+    ratio = (step - warmup_steps) / max(1, total_steps - 1 - warmup_steps)
+    return max(min_lr, 0.5 * (1.0 + math.cos(math.pi * min(1.0, ratio))) * max_lr)
+""",
+        "min_lr only cuts",
+    ),
+    (
+        "clip_gradients",
+        """
+def clip_gradients(grads, max_norm):
+    for g in grads:
+        norm = g.norm().item()
+        if norm > max_norm:
+            g.mul_(max_norm / norm)
+    return norm
+""",
+        "own norm",
+    ),
+    (
+        "clip_gradients",
+        """
+def clip_gradients(grads, max_norm):
+    total = sum(g.double().pow(2).sum().item() for g in grads if g is not None) ** 0.5
+    factor = min(1.0, max_norm / (total + 1e-6))
+    for i, g in enumerate(grads):
+        if g is not None:
+            grads[i] = g * factor
+    return total
+""",
+        "put into the list",
+    ),
+    (
+        "decay_groups",
+        """
+def decay_groups(named):
+    decay = [name for name, p in named if p.dim() >= 2]
+    return decay, [name for name, p in named if p.dim() < 2]
+""",
+        "embeddings decay",
+    ),
+    (
+        "decay_groups",
+        """
+def decay_groups(named):
+    exempt = lambda name: "bias" in name or "ln" in name
+    return [n for n, _ in named if not exempt(n)], [n for n, _ in named if exempt(n)]
+""",
+        "by the word",
+    ),
+    (
+        "adamw_step",
+        """
+def adamw_step(param, grad, m, v, step, lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1):
+    grad.add_(param, alpha=weight_decay)
+    m.mul_(betas[0]).add_(grad, alpha=1 - betas[0])
+    v.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
+    param.sub_(lr * (m / (1 - betas[0] ** step)) / ((v / (1 - betas[1] ** step)).sqrt() + eps))
+""",
+        "L2",
+    ),
+    (
+        "adamw_step",
+        """
+def adamw_step(param, grad, m, v, step, lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1):
+    m = betas[0] * m + (1 - betas[0]) * grad
+    v = betas[1] * v + (1 - betas[1]) * grad**2
+    param -= lr * weight_decay * param
+    param -= lr * (m / (1 - betas[0] ** step)) / ((v / (1 - betas[1] ** step)).sqrt() + eps)
+""",
+        "not updated in place",
+    ),
+    (
+        "adamw_step",
+        """
+def adamw_step(param, grad, m, v, step, lr, betas=(0.9, 0.95), eps=1e-8, weight_decay=0.1):
+    m.lerp_(grad, 1 - betas[0])
+    v.lerp_(grad * grad, 1 - betas[1])
+    param.mul_(1 - weight_decay)
+    param.addcdiv_(m, v.sqrt() + eps, value=-lr)
+""",
+        "bias correction.*not multiplied by lr|not multiplied by lr.*bias correction",
+    ),
 ]

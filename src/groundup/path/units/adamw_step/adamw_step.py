@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, case, edge
 from ...reference import RIGHT, Wrong, reference
 
 CHANGED = (0, 2, 3)  # param, m and v
@@ -28,14 +28,29 @@ def adamw_step(
     weight_decay: float = 0.1,
     *,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> None:
     """One step of AdamW, in place on param, m and v. step counts from 1.
 
     First the weights shrink by lr · weight_decay; then they move by lr · m / (√v + eps), m and v without their bias.
     """
+    return _stepped(param, grad, m, v, step, lr, betas, eps, weight_decay, wrong)
+
+
+def _stepped(
+    param: Tensor, grad: Tensor, m: Tensor, v: Tensor, step: int, lr: float,
+    betas: tuple[float, float], eps: float, weight_decay: float, wrong: Wrong,
+) -> Any:  # fmt: skip
+    """What is returned: nothing, if it is right."""
     betas, eps, weight_decay = _settings(betas, eps, weight_decay, wrong)
+    if "adamw_step-m-and-v-swapped" in wrong:
+        m, v = v, m
     if "adamw_step-decay-in-gradient" in wrong:
         grad, weight_decay = grad + weight_decay * param, 0.0
+    if "adamw_step-decay-in-gradient-in-place" in wrong:
+        grad.add_(weight_decay * param)
+        weight_decay = 0.0
+    if "adamw_step-decay-twice" in wrong:
+        grad = grad + weight_decay * param
     new_m, new_v = _means(grad, m, v, betas, wrong)
     with_m, with_v = (m.clone(), v.clone()) if "adamw_step-means-too-late" in wrong else (new_m, new_v)
     update = _update(grad, with_m, with_v, step, betas, eps, wrong)
@@ -56,7 +71,7 @@ def adamw_step(
         v.copy_(new_v)
     if "adamw_step-grad-cleared" in wrong:
         grad.zero_()
-    return param if "adamw_step-gives-param" in wrong else None
+    return new if "adamw_step-gives-param" in wrong else None
 
 
 def _settings(
@@ -69,6 +84,8 @@ def _settings(
         weight_decay = 0.01
     if "adamw_step-betas-ignored" in wrong:
         betas = (0.9, 0.95)
+    if "adamw_step-one-beta" in wrong:
+        betas = betas[0], betas[0]
     if "adamw_step-betas-swapped" in wrong:
         betas = betas[1], betas[0]
     return betas, 1e-8 if "adamw_step-eps-ignored" in wrong else eps, weight_decay
@@ -134,6 +151,8 @@ def _moved(param: Tensor, update: Tensor, lr: float, weight_decay: float, wrong:
     if "adamw_step-no-decay" in wrong:
         weight_decay = 0.0
     shrink = weight_decay if "adamw_step-decay-without-lr" in wrong else lr * weight_decay
+    if "adamw_step-decay-by-lr" in wrong:
+        shrink = lr
     if "adamw_step-decay-grows" in wrong:
         shrink = -shrink
     if "adamw_step-lr-ignored" in wrong:
@@ -152,7 +171,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     one, zero = torch.tensor([1.0]), torch.tensor([0.0])
     yield _case("one step from the start", one, torch.tensor([0.5]), zero, zero, 1, 0.1)
     yield _case("one step from the start", one, torch.tensor([-2.0]), zero, zero, 1, 0.5, weight_decay=0.0)
-    sizes = torch.tensor([0.01, -3.0, 200.0])
+    sizes = torch.tensor([0.5, -3.0, 200.0])
     start = torch.zeros(3)
     yield _case("the first step is as long as lr, however large the gradient", start, sizes, start, start, 1, 0.25)
     for decay in (0.5, 0.2):
@@ -205,3 +224,11 @@ def _case(shows: str, *arguments: Any, kind: Callable[..., Case] = case, **keywo
 def _state(draw: Draw, *shape: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """param, grad, m and v in the middle of a run."""
     return draw.tensor(*shape), draw.tensor(*shape), draw.tensor(*shape), draw.tensor(*shape) ** 2 + 0.25
+
+
+EXAMPLE_SIZE = "10,000 weights"
+
+
+def example() -> Call:
+    """A larger one, for the time it takes."""
+    return Call((*_state(Draw(0), 100, 100), 10, 1e-3))

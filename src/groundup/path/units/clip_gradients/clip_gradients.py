@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, Kept, case, edge
 from ...reference import RIGHT, Wrong, reference
 
 
 @reference
-def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> Any:
+def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong = RIGHT) -> float:
     """Scale all gradients in place so that their joint L2 norm is at most max_norm; returns the norm before.
 
     None stands for a parameter without a gradient. A norm that is no finite number leaves the gradients alone.
@@ -22,6 +23,8 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
     if "clip_gradients-fails-for-none" in wrong and any(grad is None for grad in grads):
         raise AttributeError("'NoneType' object has no attribute 'norm'")
     present = [grad for grad in grads if grad is not None]
+    if "clip_gradients-stops-at-none" in wrong:
+        present = list(itertools.takewhile(lambda grad: grad is not None, grads))
     norm = _norm(present, wrong)
     if "clip_gradients-by-value" in wrong:
         for grad in present:
@@ -31,17 +34,24 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
         for grad in present:
             grad.mul_(_factor(grad.norm().item(), max_norm, wrong))
         return norm
+    if "clip_gradients-nan-to-zero" in wrong and not math.isfinite(norm):
+        for grad in present:
+            grad.zero_()
     factor = _factor(norm, max_norm, wrong)
+    if "clip_gradients-scaled-twice" in wrong:
+        factor *= factor
     if "clip_gradients-gives-new-ones" in wrong:
-        return [grad if grad is None else grad * factor for grad in grads]
-    if "clip_gradients-not-in-place" not in wrong and factor != 1.0:
+        return [grad if grad is None else grad * factor for grad in grads]  # pyright: ignore[reportReturnType]
+    if "clip_gradients-put-into-the-list" in wrong:
+        grads[:] = [grad if grad is None else grad * factor for grad in grads]
+    elif "clip_gradients-not-in-place" not in wrong and factor != 1.0:
         for grad in present[: 1 if "clip_gradients-scales-the-first" in wrong else None]:
             grad.mul_(factor)
     return _returned(norm, factor, wrong)
 
 
-def _returned(norm: float, factor: float, wrong: Wrong) -> float | None:
-    if "clip_gradients-gives-nothing" in wrong:
+def _returned(norm: float, factor: float, wrong: Wrong) -> Any:
+    if "clip_gradients-gives-nothing" in wrong or (factor == 1 and "clip_gradients-gives-nothing-unclipped" in wrong):
         return None
     if "clip_gradients-gives-norm-after" in wrong:
         return norm * factor
@@ -116,6 +126,11 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield _case("shorter ones stay as they are", [0.1 * grad for grad in _drawn(draw, *shapes)], 8.0)
     yield _case("one of the tensors by itself is short", [torch.tensor([0.3, 0.4]), torch.tensor([12.0])], 1.0)
     yield _case("each tensor by itself is short, all together are not", [torch.full((4,), 0.4) for _ in range(4)], 1.0)
+    # What has only been put into the list is gone when the same tensors come again.
+    for numbers in ([3.0, 4.0], [0.0, -12.0]):
+        grads = [Kept("one", torch.tensor(numbers)), Kept("two", torch.tensor([[5.0]]))]
+        calls = tuple(Call((grads, max_norm)) for max_norm in (4.0, 2.0))
+        yield Case("the tensors themselves are scaled, in place", calls, changes=(0,))
     missing = "a parameter without a gradient is passed over"
     yield _case(missing, [torch.tensor([3.0]), None, torch.tensor([4.0])], 1.0)
     yield _case(missing, [None, *_drawn(draw, (2, 3), (3,))], 0.5)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ...case import Case, Draw, case, edge
+from ...case import Call, Case, Draw, case, edge
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
@@ -18,7 +18,7 @@ FINITE = 100.0  # -ln of the smallest probability that float32 can tell from 0
 
 
 @reference
-def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED, *, wrong: Wrong = RIGHT) -> Tensor:
+def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100, *, wrong: Wrong = RIGHT) -> Tensor:
     """How surprised the model is: the mean of -ln softmax(logits)[target] over all targets but the ignored ones.
 
     logits: (…, V), targets: (…) -> a scalar in float32 (float64 for float64 logits); 0 if all targets are ignored.
@@ -29,6 +29,8 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = IGNORED, 
     ignored = _ignored(targets, ignore_index, wrong)  # (…)
     if "cross_entropy-changes-targets" in wrong:
         targets[ignored] = 0
+    if "cross_entropy-changes-logits" in wrong:
+        logits -= logits.amax(-1, keepdim=True)
     wide = _wide(logits, wrong)  # (…, V)
     losses = _losses(wide, targets, ignored, wrong)  # (…)
     loss = _mean(losses, ignored, wide.shape[-1], wrong)
@@ -45,6 +47,8 @@ def _arranged(logits: Tensor, targets: Tensor, wrong: Wrong) -> tuple[Tensor, Te
     """The predictions and what they are compared with."""
     if "cross_entropy-only-matrices" in wrong and logits.ndim != 2:
         raise ValueError("too many values to unpack")
+    if "cross_entropy-only-sequences" in wrong and logits.ndim != 3:
+        raise ValueError("not enough values to unpack")
     if "cross_entropy-needs-a-batch" in wrong and logits.ndim == 1:
         raise ValueError("not enough values to unpack")
     if "cross_entropy-classes-second" in wrong and logits.ndim > 2:
@@ -53,6 +57,8 @@ def _arranged(logits: Tensor, targets: Tensor, wrong: Wrong) -> tuple[Tensor, Te
         return logits.movedim(1, -1), targets
     if "cross_entropy-shifts-again" in wrong and targets.ndim:
         return logits[..., :-1, :], targets[..., 1:]
+    if "cross_entropy-first-alone" in wrong and targets.ndim > 1:
+        return logits[0], targets[0]
     if "cross_entropy-last-alone" in wrong and targets.ndim > 1:
         return logits[..., -1, :], targets[..., -1]
     return logits, targets
@@ -83,6 +89,8 @@ def _wide(logits: Tensor, wrong: Wrong) -> Tensor:
 def _losses(wide: Tensor, targets: Tensor, ignored: Tensor, wrong: Wrong) -> Tensor:
     """Of each prediction. wide: (…, V) -> (…)."""
     counted = targets if "cross_entropy-never-ignored" in wrong else targets.masked_fill(ignored, 0)  # (…)
+    if "cross_entropy-classes-from-one" in wrong:
+        counted = (counted - 1) % wide.shape[-1]  # (…)
     if "cross_entropy-counts-from-the-end" in wrong:
         counted = torch.where(targets < 0, targets + wide.shape[-1], targets)  # (…)
     if ((counted < 0) | (counted >= wide.shape[-1])).any():
@@ -121,19 +129,24 @@ def _log_probabilities(wide: Tensor, wrong: Wrong) -> Tensor:
         return wide - wide.flatten().logsumexp(0)
     if "cross_entropy-not-shifted" in wrong:
         return wide - wide.exp().sum(axis, keepdim=True).log()
-    if "cross_entropy-exponentials-not-shifted" in wrong:
-        return (wide.exp() / wide.exp().sum(axis, keepdim=True)).log()
     if "cross_entropy-shifted-by-all" in wrong:
         shifted = wide - wide.detach().amax()
         return shifted - shifted.exp().sum(axis, keepdim=True).log()
-    if "cross_entropy-log-of-softmax" in wrong:
-        return wide.softmax(axis).log()
-    if "cross_entropy-capped" in wrong:
-        return (wide.softmax(axis) + 1e-9).log()
+    if "cross_entropy-largest-not-put-back" in wrong:
+        return wide - (wide - wide.amax(axis, keepdim=True)).exp().sum(axis, keepdim=True).log()
+    if "cross_entropy-exponentials-not-shifted" in wrong:
+        return _logarithms(wide.exp() / wide.exp().sum(axis, keepdim=True), wrong)
+    if "cross_entropy-log-of-softmax" in wrong or "cross_entropy-capped" in wrong:
+        return _logarithms(wide.softmax(axis), wrong)
     logs = wide.log_softmax(axis)  # (…, V)
     if "cross_entropy-base-2" in wrong:
         return logs / math.log(2)
     return logs / math.log(10) if "cross_entropy-base-10" in wrong else logs
+
+
+def _logarithms(probabilities: Tensor, wrong: Wrong) -> Tensor:
+    """Of what has been rounded to probabilities already. probabilities: (…, V)."""
+    return (probabilities + 1e-9).log() if "cross_entropy-capped" in wrong else probabilities.log()
 
 
 def _axis(wide: Tensor, wrong: Wrong) -> int:
@@ -148,20 +161,22 @@ def _axis(wide: Tensor, wrong: Wrong) -> int:
 def _mean(losses: Tensor, ignored: Tensor, v: int, wrong: Wrong) -> Tensor:
     """Of those that count."""
     if "cross_entropy-ignored-as-zero" in wrong:
-        return losses.mean()
+        ignored = torch.zeros_like(ignored)  # (…)
     losses = losses.masked_fill(ignored, 0.0)  # (…)
     if "cross_entropy-not-averaged" in wrong:
         return losses
     n_counted = (~ignored).sum()  # ()
+    if "cross_entropy-ignored-in-the-mean" in wrong:
+        n_counted = torch.tensor(ignored.numel())  # ()
     if "cross_entropy-nan-for-nothing" not in wrong:
         n_counted = n_counted.clamp(min=1)  # ()
     total = losses.sum()  # ()
     if "cross_entropy-summed" in wrong:
         return total
-    if "cross_entropy-ignored-in-the-mean" in wrong:
-        return losses.mean()
     if "cross_entropy-divided-by-batch" in wrong and losses.ndim:
         return total / len(losses)
+    if "cross_entropy-divided-by-length" in wrong and losses.ndim:
+        return total / losses.shape[-1]
     if "cross_entropy-divided-by-classes" in wrong:
         return total / n_counted / v
     if "cross_entropy-mean-of-means" in wrong and losses.ndim > 1:
@@ -174,7 +189,10 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case("-ln of the target's probability", torch.tensor([[0.0, math.log(3.0)]]), torch.tensor([0]))
     two = torch.tensor([[0.0, math.log(3.0)], [math.log(4.0), 0.0]])
     yield case("the mean over the targets", two, torch.tensor([0, 0]))
-    yield case("knowing nothing of V tokens loses ln V", torch.zeros(3, 8), torch.tensor([1, 5, 2]))
+    yield case("-ln of the target's probability", torch.zeros(3, 8), torch.tensor([1, 5, 2]))
+    yield case("any leading shape", two.unsqueeze(1), torch.tensor([[0], [1]]))
+    yield case("ignored targets do not count", two, torch.tensor([0, -100]))
+    yield case("the target that ignore_index names", two, torch.tensor([1, 0]), 0)
     for shape in ((4, 3), (3, 3), (5, 7), (2, 3, 4), (3, 3, 3), (2, 4, 4), (3, 1, 5)):
         yield case("any leading shape", *_drawn(draw, *shape), tolerance=DRAWN)
     for shape, n in (((6, 4), 2), ((3, 4, 5), 4), ((4, 4, 4), 5), ((2, 5, 3), 3)):
@@ -192,13 +210,14 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("the gradient flows", *_drawn(draw, *shape), gradients=True, tolerance=DRAWN)
     logits, targets = _drawn(draw, 3, 4, 5)
     some = _without(draw, targets, 4)
-    yield case("no gradient reaches an ignored prediction", logits, some, gradients=True, tolerance=DRAWN)
-    for shape in ((3, 4), (2, 3, 5)):
+    yield case("ignored targets do not count", logits, some, gradients=True, tolerance=DRAWN)
+    for shape in ((1, 2), (3, 4), (2, 3, 5)):
         nothing = torch.full(shape[:-1], IGNORED)
         yield edge("all targets ignored: 0", draw.tensor(*shape), nothing)
         yield edge("all targets ignored: no gradient", draw.tensor(*shape), nothing, gradients=True)
     yield edge("a single prediction", *_drawn(draw, 5), tolerance=DRAWN)
     yield edge("any leading shape", *_drawn(draw, 2, 2, 3, 4), tolerance=DRAWN)
+    yield edge("float64 stays float64", two[:1].double(), torch.tensor([0]))
     yield edge("float64 stays float64", *_drawn(draw, 4, 5, dtype=torch.float64))
     wide = "bfloat16 is computed in and given as float32"
     near_one = torch.tensor([[0.0, 0.546875]], dtype=torch.bfloat16)  # it loses 1.0035, in bfloat16 just 1
@@ -227,13 +246,22 @@ def _large_scores(draw: Draw) -> Iterator[Case]:
     for row, target in (([200.0, 0.0], 1), ([-500.0, -300.0, -301.0], 0)):
         yield case(stable, torch.tensor([row]), torch.tensor([target]), view=_size)
     logits, targets = torch.tensor([[1000.0, 1001.0], [-1000.0, -1001.0]]), torch.tensor([0, 1])
-    yield case("stable for large scores: each row is shifted by its own largest one", logits, targets, tolerance=DRAWN)
+    yield case(stable, logits, targets, tolerance=DRAWN)
     for gradients in (False, True):
         flat = torch.full((2, 4), 1000.0)
         yield case(stable, flat, draw.ids(2, below=4), gradients=gradients, tolerance=DRAWN)
 
 
-def _size(seen: list[Observation]) -> float | str:
+def _size(seen: list[Observation]) -> str:
     """A large loss; of one that is too small, only that it is: there are many ways to cut it off."""
     loss = float(seen[0]["value"])
-    return f"less than {FINITE:g}" if loss < FINITE else loss
+    return f"less than {FINITE:g}" if loss < FINITE else f"{loss:.4g}"
+
+
+EXAMPLE_SIZE = "256 predictions, V = 512"
+
+
+def example() -> Call:
+    """A larger one, for the time it takes."""
+    draw = Draw(0)
+    return Call((draw.tensor(4, 64, 512), draw.ids(4, 64, below=512)))

@@ -16,30 +16,33 @@ Named = list[tuple[str, Tensor]]
 
 
 @reference
-def decay_groups(named: Named, *, wrong: Wrong = RIGHT) -> Any:
+def decay_groups(named: list[tuple[str, Tensor]], *, wrong: Wrong = RIGHT) -> tuple[list[str], list[str]]:
     """(the names of the parameters that weight decay shrinks, the names of the others).
 
-    Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm.
+    Those with two or more axes decay, but no embedding named wte or wpe, no bias and no norm. named: (name, tensor) of
+    each, named as init_gpt names them: wte, h.0.attn.w_q, h.0.attn.b_q, h.0.ln1.weight, …
     """
-    decays = [_decays(name, tensor, wrong) for name, tensor in named]
-    if "decay_groups-swapped" in wrong:
-        decays = [not one for one in decays]
-    listed = [(name, tensor, one) for (name, tensor), one in zip(named, decays, strict=True)]
-    if "decay_groups-gives-tensors" in wrong:
-        return [tensor for _, tensor, one in listed if one], [tensor for _, tensor, one in listed if not one]
-    if "decay_groups-gives-pairs" in wrong:
-        return [(n, t) for n, t, one in listed if one], [(n, t) for n, t, one in listed if not one]
-    if "decay_groups-gives-booleans" in wrong:
-        return {name: one for name, _, one in listed}
-    if "decay_groups-gives-torch-groups" in wrong:
-        return [{"params": [tensor for _, tensor, one in listed if one is group]} for group in (True, False)]
-    decay = [name for name, _, one in listed if one]
-    no_decay = [name for name, tensor, one in listed if not one and not _forgotten(name, tensor, wrong)]
+    decay = [pair for pair in named if _decays(*pair, wrong)]
+    no_decay = [pair for pair in named if not _decays(*pair, wrong) and not _forgotten(*pair, wrong)]
     if "decay_groups-embeddings-in-both" in wrong:
-        decay = [name for name, tensor, one in listed if one or _is_embedding(name)]
-    if "decay_groups-decay-alone" in wrong:
-        return decay
-    return decay, no_decay
+        decay = [pair for pair in named if _decays(*pair, wrong) or _is_embedding(pair[0])]
+    if "decay_groups-swapped" in wrong:
+        decay, no_decay = no_decay, decay
+    return _given(decay, no_decay, wrong)
+
+
+def _given(decay: Named, no_decay: Named, wrong: Wrong) -> Any:
+    """What is returned of two groups of pairs."""
+    if "decay_groups-gives-tensors" in wrong:
+        return [tensor for _, tensor in decay], [tensor for _, tensor in no_decay]
+    if "decay_groups-gives-pairs" in wrong:
+        return decay, no_decay
+    if "decay_groups-gives-booleans" in wrong:
+        return {name: group is decay for group in (decay, no_decay) for name, _ in group}
+    names = [name for name, _ in decay], [name for name, _ in no_decay]
+    if "decay_groups-gives-torch-groups" in wrong:
+        return [{"params": group} for group in names]
+    return names[0] if "decay_groups-decay-alone" in wrong else names
 
 
 def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
@@ -51,6 +54,12 @@ def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
         return name.rpartition(".")[2].startswith("w_")
     if "decay_groups-all-but-biases" in wrong:
         return not _is_bias(name)
+    if "decay_groups-all-but-embeddings-and-norms" in wrong:
+        return not (_is_embedding(name) or _is_norm(name))
+    if "decay_groups-by-the-word-bias" in wrong:
+        return not ("bias" in name or _is_norm(name))
+    if "decay_groups-by-the-word-bias-and-embeddings" in wrong:
+        return not ("bias" in name or _is_norm(name) or _is_embedding(name))
     if "decay_groups-all-but-biases-and-norms" in wrong:
         return not (_is_bias(name) or _is_norm(name))
     if "decay_groups-all-but-embeddings" in wrong:
@@ -63,6 +72,8 @@ def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
         return True
     if "decay_groups-head-forgotten" in wrong and name.startswith("lm_head"):
         return False
+    if "decay_groups-by-weight-and-axes" in wrong:
+        return tensor.dim() >= 2 and name.endswith("weight")
     return _has_axes(tensor, wrong) and not _is_exempt(name, wrong)
 
 
@@ -108,6 +119,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     """Single parameters, then whole models with and without biases, then names that nothing is known of."""
     yield _case("a matrix decays", [("h.0.attn.w_q", (2, 2))])
     yield _case("a bias does not decay", [("h.0.attn.b_q", (2,)), ("h.0.attn.w_q", (2, 2))])
+    yield _case("a bias does not decay", [("classifier.weight", (3, 2)), ("classifier.bias", (3,))])
     yield _case("a norm does not decay", [("h.0.ln1.weight", (2,)), ("h.0.ln1.bias", (2,)), ("h.0.mlp.w_up", (4, 2))])
     yield _case("an embedding does not decay", [("wte", (5, 2)), ("h.0.attn.w_o", (2, 2))])
     yield _case("an embedding does not decay", [("wpe", (4, 2)), ("h.0.attn.w_o", (2, 2))])
@@ -116,10 +128,10 @@ def cases(draw: Draw) -> Iterator[Case]:
         for biases, head in ((True, False), (True, True), (False, False), (False, True)):
             named = _model(n_layers, biases, head)
             yield _case("the parameters of a model", named)
-            yield _case("the order makes no difference", draw.sample(named, len(named)))
+            yield _case("the parameters of a model", draw.sample(named, len(named)))
     for n in (3, 5):
         named = _model(2, True, True)
-        yield _case("some parameters of a model", draw.sample(named, n))
+        yield _case("the parameters of a model", draw.sample(named, n))
     yield _case(
         "what has one axis does not decay, whatever its name", [("h.0.attn.sink", (3,)), ("h.0.mlp.w_up", (4, 2))]
     )
@@ -148,7 +160,8 @@ def _model(n_layers: int, biases: bool, head: bool) -> list[tuple[str, tuple[int
 
 
 def _case(shows: str, named: list[tuple[str, tuple[int, ...]]], kind: Any = case) -> Case:
-    return kind(shows, [(name, torch.zeros(shape)) for name, shape in named], view=_groups)
+    # With gradients=True they require a gradient, as parameters do.
+    return kind(shows, [(name, torch.zeros(shape)) for name, shape in named], gradients=True, view=_groups)
 
 
 def _groups(seen: list[Observation]) -> Any:

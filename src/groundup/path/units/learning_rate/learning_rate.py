@@ -19,17 +19,21 @@ def learning_rate(
     """Linear warm-up to max_lr, then half a cosine down to min_lr.
 
     Step 0 already learns and step warmup_steps - 1 has max_lr; so has step warmup_steps, where the cosine begins. Step
-    total_steps - 1 has min_lr, and so have all after it.
+    total_steps - 1 has min_lr, and so have all after it. If total_steps is not above warmup_steps, the warm-up wins.
     """
     if "learning_rate-counts-from-one" in wrong:
         step -= 1
     if "learning_rate-fails-without-warmup" in wrong and warmup_steps == 0:
         raise ZeroDivisionError("division by zero")
+    if "learning_rate-last-step-wins" in wrong and step >= total_steps - 1:
+        return min_lr
     if "learning_rate-ends-swapped" in wrong:
         max_lr, min_lr = min_lr, max_lr
     if "learning_rate-no-warmup" not in wrong and _warms_up(step, warmup_steps, total_steps, wrong):
         return _warmup(step, max_lr, min_lr, warmup_steps, total_steps, wrong)
     if step >= total_steps and not _goes_on(wrong):
+        if "learning_rate-top-after" in wrong:
+            return max_lr
         return 0.0 if "learning_rate-zero-after" in wrong else min_lr
     if "learning_rate-only-step-low" in wrong and step == total_steps - 1:
         return min_lr
@@ -67,6 +71,10 @@ def _warmup(step: int, max_lr: float, min_lr: float, warmup_steps: int, total_st
         return min_lr + (max_lr - min_lr) * (step + 1) / warmup_steps
     if "learning_rate-warmup-by-total" in wrong:
         return max_lr * (step + 1) / total_steps
+    if "learning_rate-floor-in-warmup" in wrong:
+        return max(min_lr, max_lr * (step + 1) / warmup_steps)
+    if "learning_rate-whole-division" in wrong:
+        return max_lr * ((step + 1) // warmup_steps)
     if "learning_rate-warmup-flat" in wrong:
         return max_lr
     return max_lr * (step + 1) / warmup_steps
@@ -74,6 +82,8 @@ def _warmup(step: int, max_lr: float, min_lr: float, warmup_steps: int, total_st
 
 def _goes_on(wrong: Wrong) -> bool:
     """Whether the curve has no end."""
+    if "learning_rate-longer" in wrong:
+        return True
     return "learning_rate-up-again" in wrong or "learning_rate-never-down" in wrong
 
 
@@ -92,6 +102,10 @@ def _way_down(step: int, warmup_steps: int, total_steps: int, wrong: Wrong) -> f
         n_steps = total_steps - 1
     if "learning_rate-length-with-warmup-over-total" in wrong:
         n_steps = total_steps
+    if "learning_rate-longer" in wrong:
+        return min(1.0, behind / total_steps)
+    if "learning_rate-whole-division-in-decay" in wrong:
+        return float(behind // max(1, n_steps))
     if "learning_rate-divides-by-zero" in wrong:
         return behind / n_steps
     return behind / n_steps if n_steps > 0 else 0.0
