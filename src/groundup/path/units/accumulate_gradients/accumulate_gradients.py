@@ -22,10 +22,10 @@ MicroBatch = tuple[Tensor, ...]
 def accumulate_gradients(
     loss_fn: Callable[[Any], tuple[Tensor, int]],
     params: list[Tensor],
-    micro_batches: list,
+    micro_batches: list[Any],
     *,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> float:
     """Leave in .grad the gradient of the mean loss over all tokens of all micro-batches; returns that mean.
 
     loss_fn(micro_batch) -> (the sum of its losses, its number of tokens). What was in .grad before is dropped.
@@ -69,10 +69,11 @@ def _leave(param: Tensor, gradients: list[Tensor | None], counts: list[int], i: 
         return
     if "accumulate_gradients-none-fails" in wrong and any(gradient is None for gradient in gradients):
         raise TypeError("unsupported operand type(s) for +=: 'Tensor' and 'NoneType'")
-    reached = [pair for pair in zip(gradients, _weights(counts, i, wrong), strict=True) if pair[0] is not None]
-    if "accumulate_gradients-unreached-fails" in wrong and not reached:
+    if "accumulate_gradients-unreached-fails" in wrong and all(gradient is None for gradient in gradients):
         raise AttributeError("'NoneType' object has no attribute 'div_'")
-    total = sum((weight * gradient for gradient, weight in reached), torch.zeros_like(param))
+    total = torch.zeros_like(param)
+    for gradient, weight in zip(gradients, _weights(counts, i, wrong), strict=True):
+        total = total if gradient is None else total + weight * gradient
     if "accumulate_gradients-old-kept" in wrong and param.grad is not None:
         total = total + param.grad
     if "accumulate_gradients-old-divided" in wrong and param.grad is not None:

@@ -29,7 +29,7 @@ def evaluate_loss(
     batches: list[tuple[Tensor, Tensor]],
     *,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> float:
     """The mean loss over all targets of all batches but the ignored ones (-100); nothing is learnt and nothing changes.
 
     forward(inputs (B, T), params) -> logits (B, T, V); batches: pairs of inputs and targets, both (B, T).

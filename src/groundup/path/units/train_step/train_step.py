@@ -38,7 +38,7 @@ def train_step(
     lr: float,
     max_norm: float,
     wrong: Wrong = RIGHT,
-) -> Any:
+) -> dict[str, float]:
     """Learn from one batch: loss, gradients, clipping, AdamW in place with decay on the decay group only.
 
     forward(inputs (B, T), params) -> logits (B, T, V); batch: inputs and targets, both (B, T). state is {} before the
@@ -55,6 +55,10 @@ def train_step(
         _clear(params)
     if "train_step-loss-after" in wrong:
         loss = _loss(forward, params, batch, wrong)
+    return _returned(loss, grad_norm, wrong)
+
+
+def _returned(loss: Tensor, grad_norm: Any, wrong: Wrong) -> Any:
     if "train_step-pair" in wrong:
         return loss.item(), grad_norm
     if "train_step-only-loss" in wrong:
@@ -118,7 +122,7 @@ def _learn(params: Params, state: dict[str, Any], lr: float, wrong: Wrong) -> No
     if "train_step-defaults-of-torch" in wrong:
         wrong |= {"decay_groups-all", "adamw_step-default-beta2", "adamw_step-default-decay"}
     decay, no_decay = decay_groups(list(params.items()), wrong=wrong)
-    moves: list[tuple[str, dict[str, float]]] = [(name, {}) for name in decay]
+    moves: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in decay]
     if "train_step-no-decay-group-forgotten" not in wrong:
         moves += [(name, {"weight_decay": 0.0}) for name in no_decay]
     if "train_step-step-per-parameter" in wrong or "train_step-moments-shared" in wrong:
@@ -127,7 +131,7 @@ def _learn(params: Params, state: dict[str, Any], lr: float, wrong: Wrong) -> No
         _move(name, params[name], state, lr, options, wrong)
 
 
-def _move(name: str, param: Tensor, state: dict[str, Any], lr: float, options: dict[str, float], wrong: Wrong) -> None:
+def _move(name: str, param: Tensor, state: dict[str, Any], lr: float, options: dict[str, Any], wrong: Wrong) -> None:
     if param.grad is None:
         if "train_step-unreached-fails" in wrong:
             raise AttributeError("'NoneType' object has no attribute 'mul'")
@@ -254,8 +258,8 @@ def _is_steady(params: Params, batches: list[Batch], settings: Settings) -> bool
     forward, state = make("bigram", (params,), []), {}
     for batch, (lr, max_norm) in zip(batches, settings, strict=True):
         loss = cross_entropy(forward(batch[0], params), batch[1])
-        grads = torch.autograd.grad(loss, list(params.values()), allow_unused=True)
-        if any(((grad.abs() < SMALL) & (grad != 0)).any() for grad in grads if grad is not None):
+        grads = torch.autograd.grad(loss, list(params.values()), materialize_grads=True)
+        if any(((grad.abs() < SMALL) & (grad != 0)).any() for grad in grads):
             return False
         train_step(forward, params, batch, state, lr=lr, max_norm=max_norm)
     return True
