@@ -25,7 +25,7 @@ def apply_temperature(logits: Tensor, temperature: float, *, wrong: Wrong = RIGH
         raise ValueError(f"temperature is {temperature}")
     if temperature > 1 and "apply_temperature-above-1-refused" in wrong:
         raise ValueError(f"temperature is {temperature}, above 1")
-    if "apply_temperature-last-position" in wrong and logits.ndim > 1:
+    if "apply_temperature-last-position" in wrong and logits.ndim > 2:
         logits = logits[..., -1, :]  # (…, V)
     if "apply_temperature-changes-input" in wrong:
         logits.copy_(logits / temperature)
@@ -57,7 +57,7 @@ def _divided(logits: Tensor, temperature: float, wrong: Wrong) -> Tensor:
     if "apply_temperature-added" in wrong:
         return logits + temperature
     if "apply_temperature-floored" in wrong:
-        return logits // temperature
+        return (logits / temperature).floor()
     if "apply_temperature-squared" in wrong:
         return logits / temperature**2
     if "apply_temperature-root" in wrong:
@@ -74,8 +74,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case(flatter, torch.tensor([1.0, 3.0, -2.0]), 2.0)
     yield case("a temperature of 1 changes nothing", torch.tensor([1.0, 3.0, -2.0]), 1.0)
     yield case(flatter, torch.tensor([[4.0, -1.0], [0.0, 2.0]]), 4)
-    yield case("what a filter has cut stays cut", torch.tensor([2.0, -math.inf, 1.0]), 0.5)
-    for shape in ((5,), (2, 3), (3, 3), (1, 6), (2, 3, 4), (2, 2, 3, 5)):
+    for shape in ((5,), (2, 3), (3, 3), (1, 6), (2, 3, 4), (3, 3, 3)):
         for temperature in (0.7, 1.5):
             shows = sharper if temperature < 1 else flatter
             yield case(shows, draw.tensor(*shape, scale=3), temperature)
@@ -90,6 +89,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield edge(shows, draw.tensor(2, 3), temperature, view=_no_error)
     for temperature in (-1.0, -0.5, -2):
         yield edge("a temperature below 0 is a ValueError", draw.tensor(2, 3), temperature, view=_no_error)
+    yield edge("what a filter has cut stays cut", torch.tensor([2.0, -math.inf, 1.0]), 0.5)
+    yield edge("any leading shape", draw.tensor(2, 2, 3, 5), 0.7)
     for shape, temperature in (((4,), 0.5), ((2, 3), 1.6)):
         yield edge("the gradient flows", draw.tensor(*shape), temperature, gradients=True)
     for dtype in (torch.float64, torch.bfloat16):

@@ -48,6 +48,8 @@ def _is_cut(logits: Tensor, probabilities: Tensor, p: float, axis: int, wrong: W
     best = probabilities.amax(axis, keepdim=True)  # (…, 1)
     if "min_p_filter-of-logits" in wrong:
         return logits < p * logits.amax(-1, keepdim=True)
+    if "min_p_filter-log-probabilities" in wrong:
+        return probabilities.log() < p * best.log()
     if "min_p_filter-logit-distance" in wrong:
         return logits < logits.amax(-1, keepdim=True) - p
     if "min_p_filter-absolute" in wrong:
@@ -76,15 +78,15 @@ def _is_cut(logits: Tensor, probabilities: Tensor, p: float, axis: int, wrong: W
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then shapes with a p that is no edge, then p = 1, logits that were cut before, dtypes."""
     shows = "a token stays if it has at least p times the probability of the best one"
-    by_hand = torch.tensor([0.1, 0.6, 0.3]).log()
+    by_hand = torch.tensor([0.12, 0.6, 0.28]).log()
     for p in (0.1, 0.4, 0.7):
         yield filter_case(shows, by_hand, p)
-    for p in (0.1, 0.3, 0.6):
-        yield filter_case(shows, torch.tensor([0.05, 0.15, 0.4, 0.1, 0.3]).log(), p)
+    for p in (0.15, 0.33, 0.6):
+        yield filter_case(shows, torch.tensor([0.05, 0.17, 0.4, 0.1, 0.28]).log(), p)
     for n in (5, 8, 12):
         yield filter_case(shows, *clear(draw, n))
     each = "each row is measured by its own best token"
-    yield filter_case(each, torch.tensor([[0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]).log(), 0.5)
+    yield filter_case(each, torch.tensor([[0.1, 0.8, 0.1], [0.3, 0.3, 0.4]]).log(), 0.6)
     for shape in ((2, 3), (1, 6), (3, 3), (4, 4), (3, 8), (2, 3, 4), (3, 3, 3), (2, 2, 3, 5)):
         for _ in range(3):
             yield filter_case(each, *clear(draw, *shape))
@@ -94,6 +96,8 @@ def cases(draw: Draw) -> Iterator[Case]:
     cut = torch.tensor([1.0, -math.inf, 3.0, -math.inf, 2.5])
     for p in (0.3, 0.8):
         yield filter_case("what was cut before stays cut", cut, p, tier=EDGE)
+    alone = torch.tensor([[-math.inf, 2.0, -math.inf], [1.0, -math.inf, -math.inf]])
+    yield filter_case("what was cut before stays cut", alone, 0.5, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
         logits, p = clear(draw, 2, 5, margin=0.1)
         yield filter_case("keeps the dtype", logits.to(dtype), p, tier=EDGE)

@@ -73,8 +73,10 @@ def _is_cut(logits: Tensor, k: int, wrong: Wrong) -> Tensor:
         rows = [sorted(set(row), reverse=True)[:k] for row in logits.reshape(-1, logits.shape[-1]).tolist()]
         return logits < torch.tensor([row[-1] for row in rows]).view(*logits.shape[:-1], 1)
     edge = best.values[..., -1:]  # (…, 1)
+    if "top_k_filter-two-axes-only" in wrong:
+        edge = best.values[:, [-1]]
     if "top_k_filter-axis-dropped" in wrong:
-        edge = best.values[..., -1]  # (…)
+        edge = best.values[:, -1] if "top_k_filter-two-axes-only" in wrong else best.values[..., -1]
     if "top_k_filter-first-row" in wrong:
         edge = edge.reshape(-1)[0]
     if "top_k_filter-last-row" in wrong:
@@ -85,22 +87,24 @@ def _is_cut(logits: Tensor, k: int, wrong: Wrong) -> Tensor:
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then shapes, then ties, k of V and more, one token, logits that were cut before, dtypes."""
     best = "the k largest logits stay as they are, the others become -inf"
-    for k in (1, 2, 3):
+    for k in (2, 3):
         yield filter_case(best, torch.tensor([1.0, 4.0, 2.0, 3.0]), k)
     yield filter_case("each row keeps its own k largest logits", torch.tensor([[1.0, 3.0, 2.0], [9.0, 7.0, 8.0]]), 2)
-    yield filter_case(best, torch.tensor([-3.0, -1.0, -2.0]), 1)
+    yield filter_case(best, torch.tensor([-3.0, -1.0, -2.0]), 2)
     for shape, k in (((5,), 2), ((8,), 3), ((12,), 7)):
         yield filter_case(best, spread(draw, *shape), k)
     each = "each row keeps its own k largest logits"
     for shape in ((2, 3), (1, 6), (3, 3), (4, 4), (3, 8), (2, 3, 4), (3, 3, 3), (2, 2, 3, 5)):
-        for k in {1, 2, shape[-1] - 1}:
+        for k in {2, shape[-1] - 1}:
             yield filter_case(each, spread(draw, *shape), k)
+    for shape in ((4,), (2, 3), (3, 3), (2, 3, 4)):
+        yield filter_case("with k = 1 only the best is left", spread(draw, *shape), 1, tier=EDGE)
     for k in (1, 2, 3, 4):  # ties at the edge, or within, and a single one below
         rows = [[3.0, 1.0, 2.0, 2.0, 2.0, 0.0], [5.0, 5.0, 4.0, 5.0, 1.0, 4.0]]
         ties = torch.tensor([draw.sample(row, 6) for row in rows])
         yield filter_case("ties at the edge all stay", ties, k, tier=EDGE, any_order=True)
         yield filter_case("ties at the edge all stay", ties[0], k, tier=EDGE, any_order=True)
-    yield filter_case("ties at the edge all stay", torch.zeros(2, 4), 2, tier=EDGE)
+    yield filter_case("ties at the edge all stay", torch.zeros(2, 4), 2, tier=EDGE, any_order=True)
     for shape, k in (((3,), 3), ((3,), 4), ((2, 4), 4), ((2, 4), 50), ((2, 3, 5), 6), ((1,), 1)):
         yield filter_case("with k of V or more nothing changes", spread(draw, *shape), k, tier=EDGE)
     cut = torch.tensor([1.0, -math.inf, 3.0, -math.inf, 2.0])

@@ -24,6 +24,8 @@ def repetition_penalty(logits: Tensor, ids: list[int], penalty: float, *, wrong:
         return logits
     if "repetition_penalty-of-probabilities" in wrong:
         logits = logits.softmax(-1)
+    if "repetition_penalty-of-log-probabilities" in wrong:
+        logits = logits.log_softmax(-1)
     seen = _penalised(ids, len(logits), wrong)
     if "repetition_penalty-changes-input" not in wrong:
         logits = logits.clone()
@@ -63,6 +65,8 @@ def _lowered(score: Tensor, penalty: float, wrong: Wrong) -> Tensor:
         return score - penalty
     if "repetition_penalty-log-subtracted" in wrong:
         return score - math.log(penalty)
+    if "repetition_penalty-squared" in wrong:
+        penalty = penalty**2
     is_divided = score > 0
     if "repetition_penalty-divides-all" in wrong:
         is_divided = torch.ones_like(is_divided)
@@ -70,6 +74,8 @@ def _lowered(score: Tensor, penalty: float, wrong: Wrong) -> Tensor:
         is_divided = torch.zeros_like(is_divided)
     if "repetition_penalty-inverted" in wrong:
         is_divided = ~is_divided
+    if "repetition_penalty-positive-unchanged" in wrong and score > 0:
+        return score
     if "repetition_penalty-negative-unchanged" in wrong and score < 0:
         return score
     return score / penalty if is_divided else score * penalty

@@ -68,6 +68,8 @@ def _probabilities(logits: Tensor, wrong: Wrong) -> Tensor:
     if "sample-not-stable" in wrong:
         return wide.exp() / wide.exp().sum(-1, keepdim=True)
     probabilities = softmax(wide, wrong=wrong)  # (…, V)
+    if "sample-epsilon" in wrong:
+        return probabilities + 0.01
     return softmax(probabilities, wrong=wrong) if "sample-softmax-twice" in wrong else probabilities
 
 
@@ -81,8 +83,10 @@ def _drawn(probabilities: Tensor, generator: torch.Generator, wrong: Wrong) -> T
         rows = rows[:1].expand_as(rows)
     if "sample-uniform-noise" in wrong:
         return (rows + torch.rand(rows.shape, generator=generator)).argmax(-1).reshape(shape)
-    if "sample-normal-noise" in wrong:
+    if "sample-other-noise" in wrong:
         return (rows.log() + torch.randn(rows.shape, generator=generator)).argmax(-1).reshape(shape)
+    if "sample-uniform-noise-on-logits" in wrong:
+        return (rows.log() + torch.rand(rows.shape, generator=generator)).argmax(-1).reshape(shape)
     if "sample-not-cumulated" in wrong:
         return (rows > torch.rand(len(rows), 1, generator=generator)).int().argmax(-1).reshape(shape)
     if "sample-one-draw" in wrong:
@@ -114,11 +118,11 @@ def cases(draw: Draw) -> Iterator[Case]:
     """Shapes, then where there is only one token to draw, then rates, then several calls, large logits, dtypes."""
     shapes = "an id for each row"
     yield _rows(shapes, torch.tensor([2.0, -1.0, 0.5]), draw)
-    for shape in ((5,), (1, 3), (2, 3), (3, 3), (5, 4), (1, 1, 5), (2, 3, 4), (3, 3, 3), (2, 2, 3, 5)):
+    for shape in ((5,), (1, 3), (2, 3), (3, 3), (5, 4), (1, 1, 5), (2, 3, 4), (3, 3, 3)):
         logits = draw.tensor(*shape)
         logits[..., 0] = draw.choice((-0.8, -0.3))  # logits are no probabilities
         yield _rows(shapes, logits, draw)
-    for shape in ((1000, 4), (10, 100, 3), (6, 500)):
+    for shape in ((5000, 4), (10, 500, 3), (300, 400)):
         yield _rows("a token with probability 1 is always drawn", _certain(draw, *shape), draw, _each_right)
     for shows, *rows in (
         ("each token is drawn with its probability, softmax(logits), and one that was cut never", CUT),
@@ -133,6 +137,7 @@ def cases(draw: Draw) -> Iterator[Case]:
         )
         kept = Kept("generator", draw.seed_value())
         yield Case("a generator moves on from call to call", (Call((logits, kept)),) * 60, tier, _n_drawn)
+    yield _rows(shapes, draw.tensor(2, 2, 3, 5), draw, tier=EDGE)
     for shape in ((50, 4), (5, 10, 4)):
         same = Call((draw.tensor(*shape), draw.seed_value()))
         yield Case("the same seed draws the same", (same, same), EDGE, _same)
@@ -155,6 +160,7 @@ CUT = (-math.inf, 0.0, -math.inf, -3.0, 1.2)
 MIXED = (-1.7, -0.1, -3.8, 0.5)
 POSITIVE = (4.3, 4.9, 2.6, 1.0)
 CLASS, FIRST = 0.13, 0.045  # width, upper edge of the first: six standard deviations or more to either side
+LARGEST = 60.0  # chi-squared: right ones stay below but for three times in 10^12
 
 Look = Callable[[Tensor, Tensor], Any]
 
@@ -169,7 +175,7 @@ def _seen(logits: Tensor, look: Look | None, seen: list[Observation]) -> Any:
     """Shape and kind of the result; where they are right, what `look` sees in it."""
     drawn = seen[0]["value"]
     if not isinstance(drawn, Tensor | int):
-        return drawn
+        return {"result": f"a {type(drawn).__name__}"}
     drawn = torch.as_tensor(drawn)
     kind = "numbers with a fraction" if drawn.is_floating_point() else "ids"
     form = {"result": f"{kind} of shape {tuple(drawn.shape)}"}
@@ -192,19 +198,20 @@ def _rates(logits: Tensor, drawn: Tensor) -> Any:
     groups = drawn.reshape(-1, N).tolist()
     if all(len(set(group)) == 1 for group in groups):
         return "the same token in all rows"
-    rows = logits.reshape(-1, N, logits.shape[-1])[:, 0].tolist()
+    rows = logits.reshape(-1, N, logits.shape[-1])[:, 0].softmax(-1).tolist()
     return [_classes(row, group) for row, group in zip(rows, groups, strict=True)]
 
 
-def _classes(logits: list[float], drawn: list[int]) -> dict[int, str]:
-    """Of each token, how often it was drawn, in classes."""
-    classes: dict[int, str] = {}
-    for token in sorted({*range(len(logits)), *drawn}):
-        below = FIRST + CLASS * math.floor((drawn.count(token) / len(drawn) - FIRST) / CLASS)
-        classes[token] = f"{max(below, 0):.0%} to {below + CLASS:.0%}"
-        if token not in drawn and logits[token] == -math.inf:
-            classes[token] = "never"
-    return classes
+def _classes(probabilities: list[float], drawn: list[int]) -> dict[int | str, str]:
+    """Of each token, how often it was drawn, in classes; whether all in all it is what chance may give."""
+    classes: dict[int | str, str] = {}
+    unlikely = 0.0  # chi-squared, of four degrees of freedom or fewer
+    for token in sorted({*range(len(probabilities)), *drawn}):
+        rate, probability = drawn.count(token) / N, probabilities[token] if token < len(probabilities) else 0.0
+        below = FIRST + CLASS * math.floor((rate - FIRST) / CLASS)
+        classes[token] = f"{max(below, 0):.0%} to {below + CLASS:.0%}" if rate or probability else "never"
+        unlikely += N * (rate - probability) ** 2 / max(probability, 1e-9)
+    return classes | {"chance": "perhaps" if unlikely < LARGEST else "hardly"}
 
 
 def _n_drawn(seen: list[Observation]) -> int:
