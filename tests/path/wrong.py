@@ -514,7 +514,7 @@ def convert_gpt2_weights(tensors, n_layers):
     out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
     for i in range(n_layers):
         h = f"h.{i}."
-        for x, w, b in zip("qkv", [w for w in t[h + "attn.c_attn.weight"].chunk(3, dim=1)], t[h + "attn.c_attn.bias"].chunk(3)):
+        for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].chunk(3, dim=1), t[h + "attn.c_attn.bias"].chunk(3)):
             out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
         for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
             out[h + new.replace("#", "w")] = t[f"{h}{old}.weight"].T
