@@ -514,5 +514,202 @@ def apply_temperature(logits, temperature):
     return logits / temperature
 """,
         "a temperature of 0 is a ValueError; it raises AssertionError",
+        "beam_step",
+        """
+import numpy as np
+def beam_step(scores, log_probs, beams):
+    best = log_probs.argmax(axis=1)
+    totals = scores + log_probs[np.arange(len(scores)), best]
+    order = np.argsort(-totals)[:beams]
+    return order, best[order], totals[order]
+""",
+        "own best token",
+    ),
+    (
+        "beam_step",
+        """
+import numpy as np
+def beam_step(scores, log_probs, beams):
+    flat = (scores[:, None] + log_probs).reshape(-1)
+    best = np.argsort(flat)[-beams:][::-1]
+    tokens, parents = np.divmod(best, log_probs.shape[1])
+    return parents, tokens, flat[best]
+""",
+        "exchanged",
+    ),
+    (
+        "beam_step",
+        """
+import numpy as np
+def beam_step(scores, log_probs, beams):
+    flat = (scores + log_probs).reshape(-1)
+    best = np.argsort(-flat)[:beams]
+    return best // log_probs.shape[1], best % log_probs.shape[1], flat[best]
+""",
+        "wrong axis",
+    ),
+    (
+        "beam_search",
+        """
+def beam_search(next_log_probs, prompt, beams, max_new_tokens, eos_id=None, length_penalty=0.0):
+    texts = [(list(prompt), 0.0)]
+    for _ in range(max_new_tokens):
+        grown = []
+        for ids, score in texts:
+            if len(ids) > len(prompt) and ids[-1] == eos_id:
+                grown.append((ids, score))
+                continue
+            for token, log_prob in enumerate(next_log_probs([ids])[0]):
+                grown.append((ids + [token], score + float(log_prob)))
+        texts = sorted(grown, key=lambda text: -text[1])[:beams]
+    ranked = [(ids, score / max(len(ids) - len(prompt), 1) ** length_penalty) for ids, score in texts]
+    return sorted(ranked, key=lambda text: -text[1])
+""",
+        "stay in the beam",
+    ),
+    (
+        "beam_search",
+        """
+def beam_search(next_log_probs, prompt, beams, max_new_tokens, eos_id=None, length_penalty=0.0):
+    live, done = [(list(prompt), 0.0)], []
+    while live and len(done) < beams and len(live[0][0]) < len(prompt) + max_new_tokens:
+        rows = next_log_probs([ids for ids, _ in live])
+        grown = [(ids + [t], s + float(p)) for (ids, s), row in zip(live, rows) for t, p in enumerate(row)]
+        grown = sorted(grown, key=lambda text: -text[1])[:beams]
+        done += [text for text in grown if text[0][-1] == eos_id]
+        live = [text for text in grown if text[0][-1] != eos_id]
+    done = done or live
+    ranked = [(ids, s / max(len(ids) - len(prompt), 1) ** length_penalty) for ids, s in done]
+    return sorted(ranked, key=lambda text: -text[1])[:beams]
+""",
+        "as soon as .* finished",
+    ),
+    (
+        "beam_search",
+        """
+def beam_search(next_log_probs, prompt, beams, max_new_tokens, eos_id=None, length_penalty=0.0):
+    live, done = [(list(prompt), 0.0)], []
+    for _ in range(max_new_tokens):
+        rows = next_log_probs([ids for ids, _ in live])
+        grown = [(ids + [t], s + float(p)) for (ids, s), row in zip(live, rows) for t, p in enumerate(row)]
+        grown = sorted(grown, key=lambda text: -text[1])[:beams]
+        done += [text for text in grown if text[0][-1] == eos_id]
+        live = [text for text in grown if text[0][-1] != eos_id]
+        if not live:
+            break
+    ranked = [(ids, s / len(ids) ** length_penalty) for ids, s in done + live]
+    return sorted(ranked, key=lambda text: -text[1])[:beams]
+""",
+        "prompt included",
+    ),
+    (
+        "cached_attention",
+        """
+import torch
+import torch.nn.functional as F
+def cached_attention(q, k, v, cache):
+    if "k" in cache:
+        k, v = torch.cat([cache["k"], k], dim=2), torch.cat([cache["v"], v], dim=2)
+    cache["k"], cache["v"] = k, v
+    n = q.shape[1] // k.shape[1]
+    return F.scaled_dot_product_attention(q, k.repeat_interleave(n, 1), v.repeat_interleave(n, 1), is_causal=True)
+""",
+        "top left",
+    ),
+    (
+        "cached_attention",
+        """
+import torch
+def cached_attention(q, k, v, cache):
+    if "k" in cache:
+        k, v = torch.cat([cache["k"], k], dim=2), torch.cat([cache["v"], v], dim=2)
+    cache = {"k": k, "v": v}
+    t, s, n = q.shape[2], k.shape[2], q.shape[1] // k.shape[1]
+    scores = q @ k.repeat_interleave(n, 1).mT / q.shape[-1] ** 0.5
+    scores = scores.masked_fill(~torch.ones(t, s, dtype=torch.bool).tril(s - t), float("-inf"))
+    return scores.softmax(-1) @ v.repeat_interleave(n, 1)
+""",
+        "not updated",
+    ),
+    (
+        "cached_attention",
+        """
+import torch
+def cached_attention(q, k, v, cache):
+    if "k" in cache:
+        k, v = torch.cat([cache["k"], k], dim=2), torch.cat([cache["v"], v], dim=2)
+    cache["k"], cache["v"] = k, v
+    t, s, n = q.shape[2], k.shape[2], q.shape[1] // k.shape[1]
+    scores = q @ k.repeat(1, n, 1, 1).mT / q.shape[-1] ** 0.5
+    scores = scores.masked_fill(~torch.ones(t, s, dtype=torch.bool).tril(s - t), float("-inf"))
+    return scores.softmax(-1) @ v.repeat(1, n, 1, 1)
+""",
+        "repeat_interleave",
+    ),
+    (
+        "convert_gpt2_weights",
+        """
+def convert_gpt2_weights(tensors, n_layers):
+    t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
+    for i in range(n_layers):
+        h = f"h.{i}."
+        for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].chunk(3, dim=1), t[h + "attn.c_attn.bias"].chunk(3)):
+            out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
+        for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
+            out[h + new.replace("#", "w")] = t[f"{h}{old}.weight"].T
+            out[h + new.replace("#", "b")] = t[f"{h}{old}.bias"]
+        for n in "12":
+            out[f"{h}ln{n}.weight"], out[f"{h}ln{n}.bias"] = t[f"{h}ln_{n}.weight"], t[f"{h}ln_{n}.bias"]
+    out["ln_f.weight"], out["ln_f.bias"] = t["ln_f.weight"], t["ln_f.bias"]
+    if "lm_head.weight" in t and not t["lm_head.weight"].equal(out["wte"]):
+        out["lm_head.weight"] = t["lm_head.weight"]
+    return out
+""",
+        "not transposed",
+    ),
+    (
+        "convert_gpt2_weights",
+        """
+def convert_gpt2_weights(tensors, n_layers):
+    t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
+    for i in range(n_layers):
+        h = f"h.{i}."
+        for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].T.chunk(3), t[h + "attn.c_attn.bias"].chunk(3)):
+            out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
+        for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
+            out[h + new.replace("#", "w")] = t[f"{h}{old}.weight"]
+            out[h + new.replace("#", "b")] = t[f"{h}{old}.bias"]
+        for n in "12":
+            out[f"{h}ln{n}.weight"], out[f"{h}ln{n}.bias"] = t[f"{h}ln_{n}.weight"], t[f"{h}ln_{n}.bias"]
+    out["ln_f.weight"], out["ln_f.bias"] = t["ln_f.weight"], t["ln_f.bias"]
+    if "lm_head.weight" in t and not t["lm_head.weight"].equal(out["wte"]):
+        out["lm_head.weight"] = t["lm_head.weight"]
+    return out
+""",
+        "only c_attn is transposed",
+    ),
+    (
+        "convert_gpt2_weights",
+        """
+def convert_gpt2_weights(tensors, n_layers):
+    t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
+    for i in range(n_layers):
+        h = f"h.{i}."
+        for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].T.chunk(3), t[h + "attn.c_attn.bias"].chunk(3)):
+            out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
+        for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
+            out[h + new.replace("#", "w")] = t[f"{h}{old}.weight"].T
+            out[h + new.replace("#", "b")] = t[f"{h}{old}.bias"]
+        for n in "12":
+            out[f"{h}ln{n}.weight"], out[f"{h}ln{n}.bias"] = t[f"{h}ln_{n}.weight"], t[f"{h}ln_{n}.bias"]
+    out["ln_f.weight"], out["ln_f.bias"] = t["ln_f.weight"], t["ln_f.bias"]
+    if "lm_head.weight" in t and t["lm_head.weight"] is not out["wte"]:
+        out["lm_head.weight"] = t["lm_head.weight"]
+    return out
+""",
+        "always kept",
     ),
 ]

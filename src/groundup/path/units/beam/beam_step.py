@@ -46,7 +46,7 @@ def beam_step(scores: Floats, log_probs: Floats, beams: int, *, wrong: Wrong = R
     if "beam_step-exchanged" in wrong:
         return tokens, parents, of_best
     if "beam_step-scores-first" in wrong:
-        return of_best, parents, tokens
+        return of_best, parents, tokens  # pyright: ignore[reportReturnType] -- the mistake is just that
     return parents, tokens, of_best
 
 

@@ -226,30 +226,30 @@ def cases(draw: Draw) -> Iterator[Case]:
     for v, t, c, f, n_layers in (
         (5, 4, 3, 12, 1), (7, 5, 6, 24, 1), (5, 4, 3, 12, 2), (11, 3, 6, 24, 2), (3, 3, 3, 3, 1), (6, 6, 6, 6, 2),
     ):  # fmt: skip
-        yield case(turned, _gpt2(draw, v, t, c, f, n_layers), n_layers)
+        yield case(turned, gpt2_weights(draw, v, t, c, f, n_layers), n_layers)
     for c, f, n_layers in ((3, 3, 1), (3, 12, 2), (9, 36, 1), (6, 6, 3)):
-        yield case("the prefix transformer. is removed", _prefixed(_gpt2(draw, 7, 5, c, f, n_layers)), n_layers)
+        yield case("the prefix transformer. is removed", _prefixed(gpt2_weights(draw, 7, 5, c, f, n_layers)), n_layers)
     for c, n_layers, prefixed in ((6, 1, False), (3, 2, False), (6, 3, True), (3, 2, True)):
-        tensors = _gpt2(draw, 7, 5, c, 4 * c, n_layers) | _masks(5, n_layers)
+        tensors = gpt2_weights(draw, 7, 5, c, 4 * c, n_layers) | _masks(5, n_layers)
         yield case("the masks attn.bias and attn.masked_bias are left out", _as(prefixed, tensors), n_layers)
     for n_layers in (3, 5):
-        yield case("every layer has its own weights", _gpt2(draw, 4, 4, 3, 12, n_layers), n_layers)
-    yield case("more than ten layers", _gpt2(draw, 4, 2, 3, 3, 12), 12)
+        yield case("every layer has its own weights", gpt2_weights(draw, 4, 4, 3, 12, n_layers), n_layers)
+    yield case("more than ten layers", gpt2_weights(draw, 4, 2, 3, 3, 12), 12)
     for v, c, prefixed in ((7, 6, False), (5, 3, True), (3, 3, True)):
-        tensors = _as(prefixed, _gpt2(draw, v, 5, c, 4 * c, 2))
+        tensors = _as(prefixed, gpt2_weights(draw, v, 5, c, 4 * c, 2))
         wte = tensors[PREFIX + "wte.weight" if prefixed else "wte.weight"]
         tied = tensors | {"lm_head.weight": wte.clone()}
         yield case("lm_head.weight is left out where it is the embedding", tied, 2)
         own = tensors | {"lm_head.weight": draw.tensor(v, c)}
         yield case("lm_head.weight is kept where it differs from the embedding", own, 2)
     for dtype in (torch.float64, torch.bfloat16):
-        tensors = {name: tensor.to(dtype) for name, tensor in _gpt2(draw, 5, 4, 3, 12, 1).items()}
+        tensors = {name: tensor.to(dtype) for name, tensor in gpt2_weights(draw, 5, 4, 3, 12, 1).items()}
         yield edge("keeps the dtype", tensors, 1)
 
 
 def _by_hand() -> Tensors:
     """A model of one layer with C = 3, whose c_attn, c_proj and norms are easy to follow; all else is 0."""
-    tensors = {name: torch.zeros_like(tensor) for name, tensor in _gpt2(Draw(0), 2, 2, 3, 3, 1).items()}
+    tensors = {name: torch.zeros_like(tensor) for name, tensor in gpt2_weights(Draw(0), 2, 2, 3, 3, 1).items()}
     tensors["wte.weight"] = torch.arange(6.0).view(2, 3)
     tensors["h.0.attn.c_attn.weight"] = torch.arange(27.0).view(3, 9)
     tensors["h.0.attn.c_attn.bias"] = torch.arange(9.0)
@@ -258,7 +258,7 @@ def _by_hand() -> Tensors:
     return tensors
 
 
-def _gpt2(draw: Draw, v: int, t: int, c: int, f: int, n_layers: int) -> Tensors:
+def gpt2_weights(draw: Draw, v: int, t: int, c: int, f: int, n_layers: int) -> Tensors:
     """A model's weights under Hugging Face's names. v: tokens, t: positions, c: width, f: feed-forward width."""
     shapes: dict[str, tuple[int, ...]] = {"wte.weight": (v, c), "wpe.weight": (t, c)}
     for i in range(n_layers):
