@@ -117,7 +117,6 @@ def diagnose(
         for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges)
         if wrong  # what is off by less than the inputs' dtype can say is no mistake, but explains nothing
     ]
-    whole = [wrong for wrong in whole if wrong]  # no mistake at all: an error is due and came, but of the wrong class
     found = whole or [wrong for wrong in of_core if wrong]
     smallest = min(map(len, found), default=0)
     found = [wrong for wrong in found if len(wrong) == smallest]
