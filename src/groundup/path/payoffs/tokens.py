@@ -73,7 +73,7 @@ def learn_to_cut(parts: Callable[[str], Function], name: str, text: str, sentenc
 
 
 def spelt(merges: Sequence[Sequence[int]]) -> list[str]:
-    """The text of every token; bytes that are no character by themselves are written as \\xe5."""
+    r"""The text of every token; bytes that are no character by themselves are written as \xe5."""
     tokens = [bytes([byte]) for byte in range(N_BYTES)]
     for left, right in merges:
         tokens.append(tokens[left] + tokens[right])
