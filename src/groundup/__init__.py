@@ -137,6 +137,7 @@ reads in this order never meets anything unexplained.
     insight                     (the chapter)
 
     path.case                   what a part is called with
+    path.deferred               torch, put off until it is used
     path.wire                   values as bytes
     path.stubs                  the functions that some parts are given
     path.observe                everything of a call that can be looked at
@@ -145,11 +146,11 @@ reads in this order never meets anything unexplained.
     path.words                  what is said, in two languages
     path.catalog                the list of parts
     path.lending                the library's version for who has none
-    path.deferred               torch, put off until it is used
     path.child                  the process in which a learner's code runs
     path.sandbox                the judge's end of it
     path.compare                are two results the same?
     path.evidence               the smallest input that shows it
+    path.raised                 what an error usually means
     path.diagnose               trying every known mistake
     path.replay                 the first inner value that differs
     path.answer                 a verdict
@@ -161,7 +162,14 @@ reads in this order never meets anything unexplained.
     path.book                   a reader's notebook
     path.workspace              a learner's files
     path.check                  am I right?
-    path.payoffs                what own parts can do after a stage
+    path.payoffs.tokens         your tokenizer cuts two scripts
+    path.payoffs.reversal       your attention reverses words
+    path.payoffs.noise          your GPT-2 writes noise
+    path.payoffs.race           your training beside the library's
+    path.payoffs.talk           a small model writes with your parts
+    path.payoffs.voices         one model, every way of choosing
+    path.payoffs                (what own parts can do)
+    path.placement              where to begin
     path.session                a sitting
     path                        (the chapter)
 
@@ -180,6 +188,8 @@ reads in this order never meets anything unexplained.
     cli.check                   groundup check
     cli.keys                    single keys
     cli.sitting                 a sitting at the path
+    cli.payoff                  groundup learn payoff, talk
+    cli.placement               groundup learn placement
     cli.learn                   groundup learn
     cli.doctor                  groundup doctor
     cli.benchmark               the record of a measurement

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from groundup.path.payoffs import WIDTH, attention_map, drawn, learn_to_reverse, twin_of
+from groundup.path.payoffs.reversal import WIDTH, attention_map, drawn, learn_to_reverse, twin_of
 from groundup.training import Parts
 
 

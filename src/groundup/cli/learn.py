@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from gettext import gettext as _
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +15,10 @@ from .check import say_answer
 from .groups import Group
 from .language import language_in_use
 from .sitting import open_part, show_comparison, show_hints, show_map, show_unit, sit
-from .terminal import is_terminal, say, say_json, styled, table
+from .terminal import is_terminal, say, say_json, table
 
 if TYPE_CHECKING:
-    from ..path.payoffs import Reversal
     from ..path.texts import Unit
-    from ..training import Parts
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Write the answer as one line of JSON.")
 
@@ -221,47 +218,51 @@ def plan(weeks: int, as_json: bool) -> int:
 
 
 @learn.command()
+@click.option("--stage", type=click.IntRange(0, 5), metavar="N", help="Pass stage N by its largest part alone.")
 @as_json_option
-def payoff(as_json: bool) -> int:
-    """See what your parts can do: a model of one layer learns to reverse words, and its twin without a mask."""
-    from ..path.payoffs import learn_to_reverse, twin_of
+def placement(stage: int | None, as_json: bool) -> int:
+    """Find out where to begin: a few questions about stage 0, or one larger task that stands for a stage."""
     from ..path.workspace import Workspace
-    from ..training import Parts
+    from .placement import ask_questions, try_stage
 
-    parts = Parts.from_folder(Workspace(Path()).folder)
-    own = sorted(parts.own)
-    if as_json:
-        both = {"yours": learn_to_reverse(parts), "twin": learn_to_reverse(twin_of(parts))}
-        say_json({"own": own} | {name: {"loss": one.loss, "right": one.right} for name, one in both.items()})
-        return 0
-    say(_("own parts: {own}; all others are lent").format(own=", ".join(own) or _("none")))
-    say(_("One layer learns to reverse words of 8 letters: abcdefgh|hgfedcba"))
-    for name, chosen in ((_("yours"), parts), (_("its twin without a mask"), twin_of(parts))):
-        say("\n" + styled(name, sys.stdout, bold=True))
-        began = time.perf_counter()
-        result = learn_to_reverse(chosen, note_step)
-        show_reversal(result, chosen, time.perf_counter() - began)
-    say("\n" + _("The twin's loss is as good: it reads the next character where it stands. A wrong mask trains too."))
-    return 0
+    workspace = Workspace(Path())
+    return ask_questions(workspace, as_json) if stage is None else try_stage(workspace, stage, as_json)
 
 
-def note_step(step: int, loss: float) -> None:
-    """A line for every fiftieth step."""
-    if step % 50 == 0:
-        say(_("  step {step}: loss {loss:.4f}").format(step=step, loss=loss))
+@learn.command()
+@click.argument("stage", type=click.IntRange(1, 5), required=False)
+@click.option(
+    "--text", type=click.Path(path_type=Path), metavar="FILE", help="Stage 1: let your tokenizer learn from this too."
+)
+@as_json_option
+@click.pass_context
+def payoff(ctx: click.Context, stage: int | None, text: Path | None, as_json: bool) -> int:
+    """See what your parts can do after a STAGE; after your last one when none is given.
+
+    1: your tokenizer cuts English and Chinese. 2: one layer learns to reverse words, and its twin without a mask. 3:
+    GPT-2 at its real size writes noise. 4: first-gpt trains, its curve over the library's. 5: every way of choosing
+    side by side, and the tree of a beam.
+    """
+    from ..path.workspace import Workspace
+    from .main import Session
+    from .payoff import last_stage, show_payoff
+
+    workspace = Workspace(Path())
+    return show_payoff(stage or last_stage(workspace), workspace, text, ctx.ensure_object(Session), as_json)
 
 
-def show_reversal(result: Reversal, parts: Parts, seconds: float) -> None:
-    """How one model did, and where it looks."""
-    from ..path.payoffs import attention_map, drawn
+@learn.command()
+@click.argument("prompt", default="ROMEO:")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the random draws.")
+@as_json_option
+@click.pass_context
+def talk(ctx: click.Context, prompt: str, seed: int, as_json: bool) -> int:
+    """Hear a small trained model go on with a PROMPT, with the parts of yours that have passed standing in."""
+    from ..path.workspace import Workspace
+    from .main import Session
+    from .payoff import show_talk
 
-    say(_("loss on the reversed half {loss:.4f}, {seconds:.1f} s").format(loss=result.loss, seconds=seconds))
-    say(_("words that it reverses when it has to write: {right:.0%}").format(right=result.right))
-    for asked, written in result.words:
-        say(f"  {asked} → {written}" + ("" if written == asked[::-1] else f"   ({asked[::-1]})"))
-    say(_("what each written character takes from:"))
-    for line in drawn(*attention_map(result, parts)):
-        say(line)
+    return show_talk(Workspace(Path()), prompt, seed, ctx.ensure_object(Session), as_json)
 
 
 def unit_named(name: str) -> Unit:

@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LOOKS = 0.2
 NARROW = 100  # columns below which two texts do not fit side by side
 
-SYMBOLS = {"own": "●", "edges": "◐", "wrong": "✗", "broken": "!", "unchecked": "?", "borrowed": "↺", "lent": "·"}
-COLOURS = {"own": "green", "edges": "yellow", "wrong": "red", "broken": "red", "borrowed": "blue"}
+SYMBOLS = {
+    "own": "●",
+    "edges": "◐",
+    "wrong": "✗",
+    "broken": "!",
+    "unchecked": "?",
+    "borrowed": "↺",
+    "placed": "»",
+    "lent": "·",
+}
+COLOURS = {"own": "green", "edges": "yellow", "wrong": "red", "broken": "red", "borrowed": "blue", "placed": "cyan"}
 
 
 def sit(session: Session) -> int:
@@ -226,16 +235,21 @@ def show_map(workspace: Workspace) -> None:
     for stage in path_order():
         say("\n" + styled(f"{stage['number']} · {stage[language_in_use()]}", sys.stdout, bold=True))
         for name in stage["units"]:
-            states = {part: workspace.state_of(part) for part in units()[name].parts}
+            of_unit = {part: workspace.state_of(part) for part in units()[name].parts}
             marks = "  ".join(
-                styled(SYMBOLS[state], sys.stdout, fg=COLOURS.get(state)) + f" {part}" for part, state in states.items()
+                styled(SYMBOLS[state], sys.stdout, fg=COLOURS.get(state)) + f" {part}"
+                for part, state in of_unit.items()
             )
             say(f"  {marks}")
-    counts = [workspace.state_of(name) for name in catalog()]
+    states = {name: workspace.state_of(name) for name in catalog()}
+    counts = list(states.values())
     say("\n" + _("{own} of {all} parts are your own.").format(own=counts.count("own"), all=len(counts)))
+    if debts := [name for name, state in states.items() if state == "borrowed"]:
+        say(_("{n} borrowed, to come back to when you like: {names}").format(n=len(debts), names=", ".join(debts)))
     meanings = {
         "own": _("own"), "edges": _("edges left"), "wrong": _("not right yet"), "broken": _("broken"),
-        "unchecked": _("changed, not checked"), "borrowed": _("borrowed, to come back to"), "lent": _("lent: a stub"),
+        "unchecked": _("changed, not checked"), "borrowed": _("borrowed, to come back to"),
+        "placed": _("known before"), "lent": _("lent: a stub"),
     }  # fmt: skip
     say("  ".join(f"{SYMBOLS[state]} {meaning}" for state, meaning in meanings.items() if state in counts))
     for name, verdict in workspace.progress.verdicts.items():

@@ -320,9 +320,9 @@ def view_for(session: Session, as_json: bool) -> RunView:
     return LiveView(session)
 
 
-def say_curve(rows: list[Row]) -> None:
-    """The small loss curve, where the terminal has the characters for it."""
-    curve = curve_text(rows, min(n_columns(), 80), 9)
+def say_curve(rows: list[Row], beside: list[Row] | None = None) -> None:
+    """The small loss curve, where the terminal has the characters for it; over that of another run if there is one."""
+    curve = curve_text(rows, min(n_columns(), 80), 9, beside or [])
     try:
         curve.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """Am I right? The checker as commands, notebooks and `learn` ask it.
 
-Read next: `payoffs.py`.
+Read next: the folder `payoffs/`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from secrets import randbelow
 from typing import Any
 
 from ..errors import ConfigError, quoted
+from ..processes import one_core
 from .answer import Answer
 from .book import KEPT_AS, BookFile, read_book
 from .catalog import Part, catalog
@@ -24,6 +25,7 @@ from .observe import observe
 from .sandbox import Courtroom
 from .source import written_in
 from .verdict import Seen, verdict
+from .words import say
 from .workspace import Workspace, files_of, is_python
 
 LARGEST_SEED = 1 << 31
@@ -58,7 +60,9 @@ def check_file(
     with contextlib.nullcontext(courtroom) if courtroom else opened(part.uses_torch) as room:
         room.warm_up()  # it imports torch while we do
         bench = Bench(part, file, files_of(file.parent) or [file], room, lang)
-        answer = judge(bench, part.cases(seed))
+        cases = part.cases(seed)
+        with one_core() if part.uses_torch else contextlib.nullcontext():  # for operations as small as these
+            answer = judge(bench, cases)
     return replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3))
 
 
@@ -75,7 +79,7 @@ def check_function(name: str, function: Callable[..., Any], *, lang: str = "en",
 
 
 def check_book(file: Path, *, lang: str = "en", seed: int | None = None) -> tuple[BookFile, list[Answer]]:
-    """Judge the book's classes in a script or a notebook, each as the part that it is."""
+    """Judge the book's classes and helpers in a script or a notebook, each as the part that it is."""
     book = read_book(file)
     seed = randbelow(LARGEST_SEED) if seed is None else seed
     with tempfile.TemporaryDirectory(prefix="groundup-") as folder, opened(torch=True) as room:
@@ -87,6 +91,8 @@ def check_book(file: Path, *, lang: str = "en", seed: int | None = None) -> tupl
             bench = Bench(catalog()[name], source, [source], room, lang)
             cases = [case for i in range(BOOK_ROUNDS) for case in catalog()[name].cases(seed + i)]
             answer = judge(bench, cases, book=True)
+            if name in book.dialects:
+                answer = replace(answer, remarks=(say(lang, book.dialects[name]), *answer.remarks))
             answers.append(replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3)))
     return book, answers
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .case import Call, Case, Kept
+from .deferred import torch_if_there
 from .observe import Observation
 from .wire import Opaque
 
@@ -99,11 +100,12 @@ def _gradients_differ(kind: str, wanted: Sequence[Any], seen: Sequence[Any], cas
 
 
 def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, seen: Observation) -> Difference | None:
-    """What the call has done to its arguments: to those that it is meant to change, and to those that it is not.
+    """What the call has done to its arguments: first to those that it is meant to change, then to the others.
 
     What is kept from call to call is meant to change, and is compared where the case asks for it.
     """
-    for i, before in enumerate(given):
+    for i in sorted(range(len(given)), key=lambda i: i not in case.changes):
+        before = given[i]
         if isinstance(before, Kept) and i not in case.changes:
             continue
         fault = unlike(wanted["arguments"][i], seen["arguments"][i], case)
@@ -115,25 +117,27 @@ def _arguments_differ(case: Case, given: tuple[Any, ...], wanted: Observation, s
 
 
 def changes_input(case: Case, seen: list[Observation]) -> bool:
-    """Whether some argument is not what it was."""
+    """Whether some argument is not what it was, though it should be."""
     return any(
-        unlike(before, after, case) is not None
+        unlike(before, one["arguments"][i], case) is not None
         for call, one in zip(case.calls, seen, strict=True)
-        for before, after in zip(call.arguments, one["arguments"], strict=True)
-        if after is not None and not isinstance(before, Kept)
+        for i, before in enumerate(call.arguments)
+        if not (i in case.changes or isinstance(before, Kept) or one["arguments"][i] is None)
     )
 
 
 def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Difference | None:
     """How two values differ in meaning. scale: at least, of the numbers of a tensor."""
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if isinstance(got, Opaque):
         return None if isinstance(expected, Opaque) else Difference("type", expected, got)
     if torch is not None and isinstance(expected, torch.Tensor):
         return _unlike_tensor(expected, got, case, scale)
     if numpy is not None and isinstance(expected, numpy.ndarray):
         return _unlike_array(expected, got, case)
-    if (torch is not None and isinstance(got, torch.Tensor)) or (numpy is not None and isinstance(got, numpy.ndarray)):
+    if (torch is not None and isinstance(got, torch.Tensor)) or (
+        numpy is not None and isinstance(got, numpy.ndarray | numpy.generic)
+    ):
         got = got.tolist()
     match expected:
         case None | str() | bool():
@@ -157,10 +161,7 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
         case Mapping():
             if not isinstance(got, Mapping):
                 return Difference("type", expected, got)
-            if set(expected) != set(got):
-                return Difference("value", expected, got)
-            faults = [fault for key, item in expected.items() if (fault := unlike(item, got[key], case))]
-            return _of_several(faults, expected, got) if faults else None
+            return _unlike_mapping(expected, got, case)
         case _:
             return None if expected == got else Difference("value", expected, got)
 
@@ -171,6 +172,17 @@ def _of_several(faults: list[Difference], expected: Any, got: Any) -> Difference
     if first.kind in ("shape", "dtype"):
         return replace(first, size=size)
     return Difference(first.kind, expected, got, size)
+
+
+def _unlike_mapping(expected: Mapping[Any, Any], got: Mapping[Any, Any], case: Case) -> Difference | None:
+    """How they differ, with those entries alone: a model has many."""
+    if set(expected) != set(got):
+        missing = {key: item for key, item in expected.items() if key not in got}
+        return Difference("value", missing, {key: item for key, item in got.items() if key not in expected})
+    faults = {key: fault for key, item in expected.items() if (fault := unlike(item, got[key], case))}
+    if not faults:
+        return None
+    return _of_several([*faults.values()], {key: expected[key] for key in faults}, {key: got[key] for key in faults})
 
 
 def _distance(expected: float, got: float, tolerance: float, scale: float) -> float:
@@ -208,7 +220,7 @@ def _unlike_array(expected: Any, got: Any, case: Case) -> Difference | None:
     if not isinstance(got, numpy.ndarray | list | tuple | int | float):
         return Difference("type", expected, got)
     try:
-        found = numpy.asarray(got, dtype=expected.dtype)
+        found = numpy.asarray(got, dtype=expected.dtype if expected.dtype.kind == "f" else None)
     except (ValueError, TypeError):
         return Difference("type", expected, got)
     if found.shape != expected.shape:

@@ -1,6 +1,6 @@
 """The smallest input that shows a difference, written as a person would write it.
 
-Read next: `diagnose.py`.
+Read next: `raised.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from .case import CORE, Call, Case, Kept, Seed, Stub
 from .compare import Difference
+from .deferred import torch_if_there
 from .wire import Opaque
 from .words import say
 
@@ -31,10 +32,10 @@ def shown_difference(name: str, case: Case, difference: Difference, lang: str) -
         call = say(lang, "nth-call", nth=ordinal(difference.call + 1, lang), call=call)
     expected, got = difference.expected, difference.got
     match difference.kind:
-        case "shape":
+        case "shape" if hasattr(expected, "shape"):  # of a list or a table of arrays, the arrays themselves are shown
             pair = [str(tuple(value.shape)) for value in (expected, got)]
             return say(lang, "evidence-shape", call=call, expected=pair[0], got=pair[1])
-        case "dtype":
+        case "dtype" if hasattr(expected, "dtype"):
             pair = [str(value.dtype).removeprefix("torch.") for value in (expected, got)]
             return say(lang, "evidence-dtype", call=call, expected=pair[0], got=pair[1])
         case "raises":
@@ -81,7 +82,7 @@ def _type(value: Any) -> str:
 
 def pattern(differences: list[Difference]) -> tuple[str, dict[str, Any]]:
     """(what wrong tensors have in common, as a sentence's name; its values); ("", {}) for nothing."""
-    torch = sys.modules.get("torch")
+    torch = torch_if_there()
     pairs = [(one.expected, one.got) for one in differences]
     if torch is None or not all(isinstance(value, torch.Tensor) for pair in pairs for value in pair):
         return "", {}
@@ -112,7 +113,7 @@ def shown(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         if value.numel() > 24:
             return f"<{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}>"

@@ -19,7 +19,7 @@ from .check import check_file
 from .sandbox import Courtroom
 from .source import written_in
 from .texts import Unit, units
-from .workspace import Workspace, is_python, today
+from .workspace import DONE, Workspace, is_python, today
 
 PAUSE_DAYS = 7  # after which something is asked again
 Stamp = dict[Path, tuple[int, int]]
@@ -75,8 +75,8 @@ class Session:
             yield answer
 
     def is_right(self, unit: Unit) -> bool:
-        """Whether all parts of a unit are the learner's own, or borrowed."""
-        return all(self.workspace.state_of(name) in ("own", "borrowed") for name in unit.parts)
+        """Whether all parts of a unit are the learner's own, or done with for now."""
+        return all(self.workspace.state_of(name) in DONE for name in unit.parts)
 
     def next_hint(self, name: str) -> tuple[int, str]:
         """(which step, its text) of the next help with a part; the last one again when there is no more."""
@@ -117,7 +117,7 @@ def first_open(workspace: Workspace) -> Unit:
     names = list(units())
     start = workspace.progress.start
     for name in names[names.index(start) if start in names else 0 :]:
-        if any(workspace.state_of(part) not in ("own", "borrowed") for part in units()[name].parts):
+        if any(workspace.state_of(part) not in DONE for part in units()[name].parts):
             return units()[name]
     return units()[names[-1]]
 

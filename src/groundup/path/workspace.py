@@ -36,7 +36,8 @@ VERSION = 1
 MOST_BYTES = 1 << 20
 SWITCH = re.compile(r",\s*(\*,\s*)?wrong: Wrong = RIGHT(?=,?\s*\))")  # what a reference takes and a stub does not
 
-State = Literal["own", "edges", "wrong", "broken", "unchecked", "borrowed", "lent"]
+State = Literal["own", "edges", "wrong", "broken", "unchecked", "borrowed", "placed", "lent"]
+DONE = ("own", "borrowed", "placed")  # for now
 
 PARTS_FILE = '''"""`from parts import softmax` gives your own softmax, or a lent one while yours is still a stub."""
 
@@ -58,7 +59,7 @@ class Verdict:
 
 @dataclass
 class Progress:
-    """How far a learner has come. hints: steps shown, by part; borrowed: parts to come back to."""
+    """How far a learner has come. hints: steps shown, by part; borrowed: to come back to; placed: known before."""
 
     made_by: str = __version__
     lang: str = ""
@@ -68,6 +69,7 @@ class Progress:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     hints: dict[str, int] = field(default_factory=dict)
     borrowed: dict[str, str] = field(default_factory=dict)  # the day
+    placed: dict[str, str] = field(default_factory=dict)  # the day of the placement test that says so
     predictions: dict[str, float] = field(default_factory=dict)
 
 
@@ -118,8 +120,10 @@ class Workspace:
         text = self.text_of_part(name)
         if not text and not is_python(self.home_of(catalog()[name])):
             return "broken"
+        if not text and name in self.progress.borrowed:
+            return "borrowed"
         if not text:
-            return "borrowed" if name in self.progress.borrowed else "lent"
+            return "placed" if name in self.progress.placed else "lent"
         verdict = self.progress.verdicts.get(name)
         if verdict is None or verdict.source != digest(text):
             return "unchecked"
@@ -289,6 +293,7 @@ def progress_text(progress: Progress) -> str:
         },
         "hints": dict(progress.hints),
         "borrowed": dict(progress.borrowed),
+        "placed": dict(progress.placed),
         "predictions": dict(progress.predictions),
     }  # fmt: skip
     for name, verdict in progress.verdicts.items():
@@ -311,8 +316,8 @@ def read_progress(path: Path) -> Progress:
                 code="WORKSPACE",
             )
         verdicts: Any = tables.get("parts", {})
-        hints, borrowed, predictions = (
-            cast(Any, tables.get(name, {})) for name in ("hints", "borrowed", "predictions")
+        hints, borrowed, placed, predictions = (
+            cast(Any, tables.get(name, {})) for name in ("hints", "borrowed", "placed", "predictions")
         )
         return Progress(
             made_by=str(about.get("made_by", "")),
@@ -323,6 +328,7 @@ def read_progress(path: Path) -> Progress:
             verdicts={name: verdict_of(one) for name, one in verdicts.items() if name in catalog()},
             hints={name: max(0, int(n)) for name, n in hints.items()},
             borrowed={name: str(day) for name, day in borrowed.items()},
+            placed={name: str(day) for name, day in placed.items()},
             predictions={name: float(x) for name, x in predictions.items()},
         )
     except (ConfigError, UnicodeDecodeError, TypeError, ValueError, AttributeError) as error:

@@ -29,6 +29,7 @@ VAL_TOP, VAL_BOTTOM = 344, 450
 MOST_POINTS = 700  # more would only make the file large: there are not that many pixels
 
 # The bits of a braille character, by column and row of its dots.
+EMPTY = chr(0x2800)
 DOT_BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 
 STYLE = """
@@ -44,6 +45,7 @@ text { fill: var(--quiet); font-size: 12px }
 .raw, .line, .held-out { fill: none; stroke-linejoin: round; stroke-linecap: round }
 .raw { stroke: var(--loss); opacity: 0.25 }
 .line { stroke: var(--loss); stroke-width: 2 }
+.beside-it { fill: none; stroke: var(--quiet); stroke-width: 5; opacity: 0.45 }
 .held-out { stroke: var(--held-out); stroke-width: 2 }
 .dot { fill: var(--held-out); stroke: var(--page); stroke-width: 1.5 }
 .value { fill: var(--held-out); text-anchor: middle }
@@ -52,18 +54,23 @@ text { fill: var(--quiet); font-size: 12px }
 """.strip()
 
 
-def curve_svg(rows: Sequence[Row], title: str) -> str:
-    """A run's curve as an SVG picture. rows: the lines of metrics.jsonl. title: any text, also a strange file name."""
+def curve_svg(rows: Sequence[Row], title: str, beside: Sequence[Row] = ()) -> str:
+    """A run's curve as an SVG picture. rows: the lines of metrics.jsonl. title: any text, also a strange file name.
+
+    beside: another run, whose smoothed loss is drawn broad and grey under the first.
+    """
     title = quoted(title)
     losses, values = points(rows, "loss"), points(rows, "val_bits_per_byte")
-    last_step = max((step for step, _ in losses), default=1)
+    others = points(beside, "loss")
+    last_step = max((step for step, _ in [*losses, *others]), default=1)
     steps = (0.0, max(last_step, 1.0))
-    loss_panel = Panel(steps, span([y for _, y in losses]), LOSS_TOP, LOSS_BOTTOM)
+    loss_panel = Panel(steps, span([y for _, y in [*losses, *others]]), LOSS_TOP, LOSS_BOTTOM)
     val_panel = Panel(steps, span([y for _, y in values]), VAL_TOP, VAL_BOTTOM)
     body = [
         f'<text class="title" x="{LEFT - 40}" y="30">{escape(title)}</text>',
         f'<text x="{LEFT - 40}" y="50">{escape(summary(rows))}</text>',
         *loss_panel.frame("training loss (nats per token)"),
+        polyline("beside-it", [loss_panel.place(point) for point in thinned(smoothed(others))]),
         polyline("raw", [loss_panel.place(point) for point in thinned(losses)]),
         polyline("line", [loss_panel.place(point) for point in thinned(smoothed(losses))]),
         *val_panel.frame("held-out text (bits per byte)"),
@@ -78,21 +85,27 @@ def curve_svg(rows: Sequence[Row], title: str) -> str:
     )
 
 
-def curve_text(rows: Sequence[Row], width: int = 60, height: int = 8) -> str:
+def curve_text(rows: Sequence[Row], width: int = 60, height: int = 8, beside: Sequence[Row] = ()) -> str:
     """The smoothed loss as `height` lines of at most `width` characters, drawn in braille dots (2 x 4 a character).
 
-    rows: the lines of metrics.jsonl. Empty where there are not two losses to draw a line between.
+    rows: the lines of metrics.jsonl. beside: those of another run, whose line is made of `·` where it is elsewhere.
+    Empty where there are not two losses to draw a line between.
     """
-    losses = smoothed(points(rows, "loss"))
+    losses, others = smoothed(points(rows, "loss")), smoothed(points(beside, "loss"))
     if len(losses) < 2:
         return ""
-    low, high = min(y for _, y in losses), max(y for _, y in losses)
+    low, high = span([y for _, y in [*losses, *others]])
     labels = [f"{high:.2f}", *[""] * (height - 3), f"{low:.2f}"]
     margin = max(len(label) for label in labels)
     columns = width - margin - 2
-    lines = braille(losses, columns, height - 1)
+    last_step = max(x for x, _ in [*losses, *others])
+    box = ((losses[0][0], last_step), (low, high))
+    lines = braille(losses, columns, height - 1, box)
+    if len(others) > 1:
+        under = braille(others, columns, height - 1, box)
+        lines = ["".join(map(over, *pair)) for pair in zip(lines, under, strict=True)]
     frame = [f"{label:>{margin}} │{line}" for label, line in zip(labels, lines, strict=True)]
-    last = f"{losses[-1][0]:,.0f}"
+    last = f"{last_step:,.0f}"
     return "\n".join([*frame, f"{'':>{margin}} └{'step'.ljust(columns - len(last), '─')}{last}"])
 
 
@@ -216,16 +229,22 @@ def marks(places: Sequence[Point], values: Sequence[float]) -> list[str]:
     return lines
 
 
-def braille(line: Sequence[Point], columns: int, rows: int) -> list[str]:
-    """The line as `rows` lines of `columns` braille characters, filled from the lowest value to the highest."""
-    (first, _), (last, _) = line[0], line[-1]
-    low, high = span([y for _, y in line])
+def braille(
+    line: Sequence[Point], columns: int, rows: int, box: tuple[tuple[float, float], tuple[float, float]]
+) -> list[str]:
+    """The line as `rows` lines of `columns` braille characters. box: (first, last) step and (lowest, highest) value."""
+    (first, last), (low, high) = box
     across, down = columns * 2 - 1, rows * 4 - 1
     dots = [((x - first) / (last - first) * across, (high - y) / (high - low) * down) for x, y in line]
-    cells = [[0x2800] * columns for _ in range(rows)]
+    cells = [[ord(EMPTY)] * columns for _ in range(rows)]
     for x, y in between(dots):
         cells[y // 4][x // 2] |= DOT_BITS[x % 2][y % 4]
     return ["".join(map(chr, row)) for row in cells]
+
+
+def over(upper: str, lower: str) -> str:
+    """One character of two lines that lie over each other."""
+    return upper if upper != EMPTY else "·" if lower != EMPTY else EMPTY
 
 
 def between(dots: Sequence[Point]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""What the learner's own parts can do after a stage: here a model of one layer that learns to reverse words.
+"""After stage 2: a model of one layer, with the learner's attention in it, learns to reverse words.
 
     abcdefgh|hgfedcba
 
@@ -9,7 +9,7 @@ attention does. Its weights then lie on the anti-diagonal.
 The twin has no mask. It reaches the same loss, since the answer is there to be read, one place further on; but when it
 has to write, that place is empty. A wrong model trains too: the loss alone does not tell.
 
-Read next: `session.py`.
+Read next: `noise.py`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..model import ModelConfig, Transformer
-from ..randomness import derived_generator
-from ..training import Parts, TrainConfig
-from ..training.config import DataSection, TrainingSection
-from ..training.side_by_side import one_core
-from ..training.state import new_state
-from ..training.step import take_step
+from ...model import ModelConfig, Transformer
+from ...processes import one_core
+from ...randomness import derived_generator
+from ...training import Parts, TrainConfig
+from ...training.config import DataSection, TrainingSection
+from ...training.state import new_state
+from ...training.step import take_step
 
 LETTERS = string.ascii_lowercase
 BAR = len(LETTERS)
