@@ -91,7 +91,18 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case(one, np.array([0.0, 2.0]), np.array([1.0, 5.0]), 0.1, 1)
     yield case(one, np.array([1.0, 3.0]), np.array([2.0, 4.0]), 0.05, 1)
     yield case(one, np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]), 0.1, 1)
-    for n, lr in ((2, 0.1), (3, 0.2), (5, 0.05), (8, 0.3), (4, 0.15)):
+    for n, lr in (
+        (2, 0.1),
+        (3, 0.2),
+        (5, 0.05),
+        (8, 0.3),
+        (4, 0.15),
+        (6, 0.1),
+        (12, 0.2),
+        (7, 0.25),
+        (2, 0.4),
+        (3, 0.01),
+    ):
         yield case(one, draw.array(n) + 1, draw.array(n, scale=2), lr, 1)
     for n, lr, steps in (
         (3, 0.1, 2),
