@@ -136,6 +136,7 @@ reads in this order never meets anything unexplained.
     insight                     (the chapter)
 
     path.case                   what a part is called with
+    path.deferred               torch, put off until it is used
     path.wire                   values as bytes
     path.stubs                  the functions that some parts are given
     path.observe                everything of a call that can be looked at
@@ -144,11 +145,11 @@ reads in this order never meets anything unexplained.
     path.words                  what is said, in two languages
     path.catalog                the list of parts
     path.lending                the library's version for who has none
-    path.deferred               torch, put off until it is used
     path.child                  the process in which a learner's code runs
     path.sandbox                the judge's end of it
     path.compare                are two results the same?
     path.evidence               the smallest input that shows it
+    path.raised                 what an error usually means
     path.diagnose               trying every known mistake
     path.replay                 the first inner value that differs
     path.answer                 a verdict

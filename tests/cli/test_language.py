@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from babel.messages.mofile import read_mo
@@ -12,6 +13,7 @@ from command_line import Run, msgids
 from groundup.cli.language import LOCALE_FOLDER, choose_language, filled, taken_from
 from groundup.cli.terminal import width
 from groundup.errors import ConfigError
+from groundup.path.workspace import make_workspace
 
 CATALOGUE = LOCALE_FOLDER / "zh" / "LC_MESSAGES"
 
@@ -103,3 +105,14 @@ def test_filling_breaks_between_chinese_characters_and_never_before_a_comma() ->
     assert all(width(line) <= 76 for line in lines)
     assert not any(line.startswith("，") for line in lines)
     assert "".join(lines).replace(" ", "") == "训练模型，" * 20 + "seegrounduptrain--help"
+
+
+def test_a_workspace_keeps_the_language_in_which_it_was_begun(tmp_path: Path) -> None:
+    assert choose_language(None, {"LANG": "C"}, tmp_path) == "en"
+    make_workspace(tmp_path / "mine", lang="zh")
+    assert choose_language(None, {"LANG": "C"}, tmp_path / "mine") == "zh"
+    assert choose_language("en", {}, tmp_path / "mine") == "en"
+    assert choose_language(None, {"GROUNDUP_LANG": "en"}, tmp_path / "mine") == "en"
+    for damaged in ("[workspace", "workspace = 3", "[workspace]\nlang = 'xx'"):
+        (tmp_path / "mine" / "progress.toml").write_text(damaged)
+        assert choose_language(None, {"LANG": "zh_CN"}, tmp_path / "mine") == "zh"

@@ -53,6 +53,7 @@ def test_arrays_nan_tuples_sets_and_the_makings_of_arguments_come_back() -> None
     assert math.isnan(there_and_back(math.nan))
     assert there_and_back(-math.inf) == -math.inf
     assert there_and_back({(1, 2): 3}) == {(1, 2): 3}
+    assert there_and_back({"dtype": torch.bfloat16}) == {"dtype": torch.bfloat16}
 
 
 def test_what_cannot_travel_is_named() -> None:

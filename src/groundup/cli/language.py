@@ -14,6 +14,7 @@ import gettext
 import inspect
 import os
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,13 +25,17 @@ from ..report import Sentence
 from .terminal import width
 
 LANGUAGES = ("en", "zh")
+WORKSPACE_FILE, MOST_BYTES = "progress.toml", 1 << 20
 LOCALE_FOLDER = Path(__file__).parent.parent / "locale"
 # What stays together on a line: a Chinese character with the marks after it, or letters up to the next space.
 WORDS = re.compile(r"[（「“]*[一-鿿][，。：；、！？）」”]*|[^\s一-鿿（「“]+ *|[（「“]+| +")
 
 
-def choose_language(asked: str | None, environment: Mapping[str, str]) -> str:
-    """The language of --lang, of GROUNDUP_LANG, or of the locale. Raises ConfigError (CLI_LANG) for an unknown one."""
+def choose_language(asked: str | None, environment: Mapping[str, str], folder: Path = Path()) -> str:
+    """The language of --lang, of GROUNDUP_LANG, of the workspace in the folder, or of the locale.
+
+    Raises ConfigError (CLI_LANG) for an unknown one.
+    """
     for name, value in (("--lang", asked), ("GROUNDUP_LANG", environment.get("GROUNDUP_LANG") or None)):
         if value is not None:
             language = value.lower().replace("-", "_").partition("_")[0]  # zh-CN and zh_CN.UTF-8 are zh
@@ -39,8 +44,21 @@ def choose_language(asked: str | None, environment: Mapping[str, str]) -> str:
                     f'there is no language "{quoted(value)}"', where=name, fix="use en or zh", code="CLI_LANG"
                 )
             return language
+    if (language := workspace_language(folder)) in LANGUAGES:
+        return language
     locale = next((environment[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environment.get(name)), "")
     return "zh" if locale.lower().startswith("zh") else "en"
+
+
+def workspace_language(folder: Path) -> str:
+    """The language in which the workspace in a folder was begun; "" where there is none that can be read."""
+    path = folder / WORKSPACE_FILE
+    try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return ""
+        return str(tomllib.loads(path.read_text(encoding="utf-8")).get("workspace", {}).get("lang", ""))
+    except (OSError, ValueError, AttributeError):  # `learn` says what is wrong with it
+        return ""
 
 
 def use_language(language: str) -> None:

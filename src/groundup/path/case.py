@@ -7,7 +7,7 @@ What several calls share (a cache, an optimizer's state) is `Kept`.
 
 Neither torch nor NumPy is needed here: a part of plain Python is judged without waiting for them.
 
-Read next: `wire.py`.
+Read next: `deferred.py`.
 """
 
 from __future__ import annotations

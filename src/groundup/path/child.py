@@ -34,7 +34,7 @@ from ..parts_folder import Modules, functions_in, importable
 from ..processes import die_with_parent
 from ..seam import Function
 from .case import Call
-from .deferred import put_off
+from .deferred import put_off, torch_if_there
 from .lending import functions_of
 from .observe import message_of, observe, seconds_of
 from .reference import noted, taking_notes
@@ -144,8 +144,8 @@ def _confine(scratch: str) -> None:
     os.chdir(scratch)
     os.environ.clear()
     os.environ |= {"HOME": scratch, "TMPDIR": scratch, "PATH": os.defpath, "OMP_NUM_THREADS": "1"}
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)
+    if torch := torch_if_there():
+        torch.set_num_threads(1)
     if os.name != "posix":
         return
     import resource
@@ -269,8 +269,7 @@ def _seat(modules: Modules, module: types.ModuleType, part: str, names: list[str
 def _watching() -> Generator[set[str]]:
     """The names of torch's functions that are called while the block runs."""
     names: set[str] = set()
-    torch = sys.modules.get("torch")
-    if torch is None:
+    if torch_if_there() is None:
         yield names
         return
     mode = sys.modules["torch.overrides"].TorchFunctionMode

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .case import Call, Case, Kept
+from .deferred import torch_if_there
 from .observe import Observation
 from .wire import Opaque
 
@@ -127,7 +128,7 @@ def changes_input(case: Case, seen: list[Observation]) -> bool:
 
 def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Difference | None:
     """How two values differ in meaning. scale: at least, of the numbers of a tensor."""
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if isinstance(got, Opaque):
         return None if isinstance(expected, Opaque) else Difference("type", expected, got)
     if torch is not None and isinstance(expected, torch.Tensor):

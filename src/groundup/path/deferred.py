@@ -4,7 +4,7 @@ A stage's file may hold parts with tensors beside parts without, and then begins
 without tensors is judged, that import gives a stand-in. Its names stand for torch's; whoever calls one, or derives a
 class from it, gets the real one, and has waited for it.
 
-Read next: `child.py`.
+Read next: `wire.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ import types
 from typing import Any
 
 PACKAGE = "torch"
+
+
+def torch_if_there() -> Any:
+    """Torch, if somebody has really imported it: who has a tensor has. None otherwise."""
+    return sys.modules[PACKAGE] if f"{PACKAGE}._C" in sys.modules else None
 
 
 def put_off() -> None:

@@ -106,6 +106,7 @@ def diagnose(
         wrong
         for base in of_core
         for wrong in _first_that_fit(_edge_sets(suspects, got, base), suspects, got, edges, deadline)
+        if wrong  # what is off by less than the inputs' dtype can say is no mistake, but explains nothing
     ]
     found = whole or [wrong for wrong in of_core if wrong]
     smallest = min(map(len, found), default=0)

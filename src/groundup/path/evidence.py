@@ -1,6 +1,6 @@
 """The smallest input that shows a difference, written as a person would write it.
 
-Read next: `diagnose.py`.
+Read next: `raised.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from .case import CORE, Call, Case, Kept, Seed, Stub
 from .compare import Difference
+from .deferred import torch_if_there
 from .wire import Opaque
 from .words import say
 
@@ -81,7 +82,7 @@ def _type(value: Any) -> str:
 
 def pattern(differences: list[Difference]) -> tuple[str, dict[str, Any]]:
     """(what wrong tensors have in common, as a sentence's name; its values); ("", {}) for nothing."""
-    torch = sys.modules.get("torch")
+    torch = torch_if_there()
     pairs = [(one.expected, one.got) for one in differences]
     if torch is None or not all(isinstance(value, torch.Tensor) for pair in pairs for value in pair):
         return "", {}
@@ -112,7 +113,7 @@ def shown(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         if value.numel() > 24:
             return f"<{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}>"

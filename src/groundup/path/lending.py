@@ -3,13 +3,14 @@
 A part is lent with all that it calls, in one namespace: a name means the same everywhere in the list of parts. Text
 can be sent to another process, and a part that must not be lent can be left out of it.
 
-Read next: `deferred.py`.
+Read next: `child.py`.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import re
 import types
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -47,6 +48,16 @@ def lent_source(names: Iterable[str], without: Iterable[str] = ()) -> str:
     return "\n\n".join(["from __future__ import annotations", *texts])
 
 
+def library_stage(number: int) -> str:
+    """A stage's file with the library's own text of all its parts: what a workspace looks like in the end."""
+    names = [part.name for part in catalog().values() if part.stage == number]
+    others = [name for name in catalog() if name not in names]
+    text = lent_source(names, others)
+    used = [name for name in others if re.search(rf"\b{name}\b", text)]
+    imports = f"\nfrom parts import {', '.join(used)}\n" if used else "\n"
+    return text.replace("\n", imports, 1)
+
+
 def library_text(part: Part) -> str:
     """The library's own version of a part, as it stands in its chapter."""
     return _definitions(part.library)[part.name][0]
@@ -66,6 +77,8 @@ def _definitions(library: str) -> dict[str, tuple[str, list[str], str]]:
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         text = ast.get_source_segment(source, node) or ""
+        decorators = getattr(node, "decorator_list", [])  # which the segment leaves out
+        text = "".join(f"@{ast.unparse(one)}\n" for one in decorators) + text
         mentioned = [inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)]
         found |= {name: (text, mentioned, library) for name in names}
     return found

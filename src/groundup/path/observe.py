@@ -15,13 +15,13 @@ Read next: `reference.py`.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..randomness import seeded_generator
 from .case import Call, Kept, Seed, Stub
+from .deferred import torch_if_there
 from .stubs import make
 
 Observation = dict[str, Any]
@@ -90,7 +90,7 @@ def seconds_of(function: Callable[..., Any], call: Call) -> float:
 
 def _prepared(value: Any, gradients: bool, log: list[Any], watched: list[Any], kept: dict[str, Any]) -> Any:
     """An argument as the part gets it: generators and functions made, tensors copied and watched where asked."""
-    torch = sys.modules.get("torch")
+    torch = torch_if_there()
 
     def prepared(inner: Any) -> Any:
         return _prepared(inner, gradients, log, watched, kept)

@@ -34,9 +34,24 @@ def fault_of_text(part: Part, file: Path, lang: str) -> Answer | None:
         return not_judged(part, "missing", lang, key="stub", evidence=found[part.name].where) if is_stub else None
     if part.name in imported_in(file):
         return None
+    if kind := other_kind(part.name, file):
+        return not_judged(part, "missing", lang, key=kind, evidence=str(file))
     plain = part.name.replace("_", "")
     near = next((name for name in found if name.lower().replace("_", "") == plain), "")
     return not_judged(part, "missing", lang, key="misnamed" if near else "missing", near=near, evidence=str(file))
+
+
+def other_kind(name: str, file: Path) -> str:
+    """What else of this name a file defines: is-class, is-async, or "" for nothing."""
+    for node in ast.parse(read_source(file)).body:
+        match node:
+            case ast.ClassDef(name=found) if found == name:
+                return "is-class"
+            case ast.AsyncFunctionDef(name=found) if found == name:
+                return "is-async"
+            case _:
+                pass
+    return ""
 
 
 def not_judged(part: Part, outcome: str, lang: str, *, key: str = "", evidence: str = "", **values: str) -> Answer:
@@ -64,17 +79,26 @@ def imported_in(path: Path) -> set[str]:
 
 
 def names_in(path: Path) -> set[str]:
-    """The names that a file uses by themselves, imports, or takes from `parts`."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(read_source(path))):
+    """The names that a file uses by themselves, imports, or takes from `parts`; arguments are no such names."""
+
+    def of(node: ast.AST, arguments: set[str]) -> set[str]:
         match node:
-            case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(value=ast.Name(id="parts"), attr=name):
-                names.add(name)
+            case ast.Name(id=name, ctx=ast.Load()):
+                return {name} - arguments
+            case ast.Attribute(value=ast.Name(id="parts"), attr=name):
+                return {name}
             case ast.ImportFrom(module="parts", names=imported):
-                names |= {alias.name for alias in imported}
+                return {alias.name for alias in imported}
+            case ast.FunctionDef(args=args) | ast.Lambda(args=args):  # whose defaults are outside of it
+                own = {inner.arg for inner in ast.walk(args) if isinstance(inner, ast.arg)}
+                return inside(args, arguments) | inside(node, arguments | own)
             case _:
-                pass
-    return names
+                return inside(node, arguments)
+
+    def inside(node: ast.AST, arguments: set[str]) -> set[str]:
+        return {name for inner in ast.iter_child_nodes(node) for name in of(inner, arguments)}
+
+    return inside(ast.parse(read_source(path)), set())
 
 
 def written_twice(part: Part, file: Path, lang: str) -> list[str]:

@@ -18,6 +18,7 @@ from .compare import Difference, differ
 from .diagnose import Suspects, diagnose
 from .evidence import ordinal, pattern, say_kind, shown, shown_call, shown_difference, smallest
 from .observe import Observation, observe, seconds_of
+from .raised import usual_cause
 from .reference import Note, taking_notes
 from .replay import first_difference
 from .source import not_judged
@@ -48,6 +49,8 @@ def verdict(part: Part, cases: list[Case], seen: Seen, lang: str, *, search: boo
         return replace(answer, cases=len(cases), output=seen.output)
     if seen.outcome != "pass":
         answer = not_judged(part, seen.outcome, lang, evidence=seen.detail)
+        if seen.outcome == "error" and (cause := usual_cause(seen.detail, lang)):
+            answer = replace(answer, mistakes=(replace(answer.mistakes[0], why=cause),))
         return replace(answer, cases=len(cases), output=seen.output)
     expected = [observe(part.reference, case.calls) for case in cases]
     differences = {
@@ -117,8 +120,9 @@ class Why:
             what = say(self.lang, "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)
+        cause = usual_cause(difference.got["message"], self.lang) if difference.kind == "raises" else ""
         between = "" if self.lang == "zh" else " "  # sentences
-        why = between.join(filter(None, (kind, why, self.inner(numbers))))
+        why = between.join(filter(None, (cause, kind, why, self.inner(numbers))))
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))
 
     def in_common(self, numbers: list[int]) -> str:

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from ..errors import GroundupError
 from .case import Call, Kept, Seed, Stub
+from .deferred import torch_if_there
 
 MOST_BYTES = 64 << 20  # of a frame
 MOST_DEPTH = 32
@@ -125,11 +126,11 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
 
 
 def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
-    """A tensor or a NumPy array as [kind, dtype, shape]; the name of its type for anything else.
+    """A tensor or a NumPy array as [kind, dtype, shape], a dtype by its name; of anything else the name of its type.
 
     Whether it is one is asked without importing either: who has one has imported it.
     """
-    torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
+    torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         dtype = str(value.dtype).removeprefix("torch.")
         if dtype in DTYPES and value.layout is torch.strided and value.device.type == "cpu":
@@ -142,6 +143,8 @@ def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
         if str(array.dtype) in DTYPES:
             blobs.append(array.tobytes())
             return ["array", str(array.dtype), list(numpy.shape(value))]
+    if torch is not None and isinstance(value, torch.dtype) and str(value).removeprefix("torch.") in DTYPES:
+        return ["dtype", str(value).removeprefix("torch.")]
     return ["opaque", type(value).__name__[:100]]
 
 
@@ -184,6 +187,10 @@ class _Reader:
                 return Call(values[0], values[1], gradients, values[2])
             case "tensor" | "array", [str(dtype), list(shape)]:
                 return self._array(kind, dtype, shape)
+            case "dtype", [str(name)] if name in DTYPES:
+                import torch
+
+                return getattr(torch, name)
             case "opaque", [str(name)]:
                 return Opaque(name)
             case _:
