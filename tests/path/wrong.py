@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+BLOCK = """
+import torch, math, torch.nn.functional as F
+def drop(x, p, g):
+    return x if p == 0 else x * (torch.rand(x.shape, generator=g) >= p) / (1 - p)
+def norm(x, p, name):
+    return F.layer_norm(x, x.shape[-1:], p[name + ".weight"], p.get(name + ".bias"))
+def attn(x, p, h, d, g):
+    lin = lambda y, o: F.linear(y, p["attn.w_" + o], p.get("attn.b_" + o))
+    q, k, v = (lin(x, o).unflatten(-1, (h, -1)).transpose(1, 2) for o in "qkv")
+    s = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(torch.ones(x.shape[1], x.shape[1]).triu(1).bool(), -math.inf)
+    return lin((drop(s.softmax(-1), d, g) @ v).transpose(1, 2).flatten(2), "o")
+def mlp(x, p):
+    hidden = F.gelu(F.linear(x, p["mlp.w_up"], p.get("mlp.b_up")), approximate="tanh")
+    return F.linear(hidden, p["mlp.w_down"], p.get("mlp.b_down"))
+def transformer_block(x, p, n_heads, *, dropout=0.0, generator=None):
+"""
+
 WRONG = [
     (
         "linear",
@@ -534,6 +551,72 @@ def beam_step(scores, log_probs, beams):
     best = np.argsort(flat)[-beams:][::-1]
     tokens, parents = np.divmod(best, log_probs.shape[1])
     return parents, tokens, flat[best]
+        "layer_norm",
+        """
+def layer_norm(x, weight, bias, eps=1e-6):
+    mean = x.mean(-1, keepdim=True)
+    std = x.std(-1, keepdim=True)
+    return weight * (x - mean) / (std + eps) + bias
+""",
+        "unbiased",
+    ),
+    (
+        "layer_norm",
+        """
+import torch
+def layer_norm(x, weight, bias, eps=1e-5):
+    mean, var = x.mean(dim=1, keepdim=True), x.var(dim=1, keepdim=True, unbiased=False)
+    y = weight * (x - mean) / torch.sqrt(var + eps)
+    return y if bias is None else y + bias
+""",
+        "axis 1",
+    ),
+    (
+        "layer_norm",
+        """
+import torch.nn.functional as F
+def layer_norm(x, weight, bias, eps=1e-5):
+    return F.rms_norm(x, x.shape[-1:], weight, eps) + (0 if bias is None else bias)
+""",
+        "RMSNorm",
+    ),
+    (
+        "layer_norm",
+        """
+import torch
+def layer_norm(x, weight, bias, eps=1e-5):
+    with torch.no_grad():
+        mean, var = x.mean(-1, keepdim=True), x.var(-1, keepdim=True, unbiased=False)
+    y = (x - mean) * torch.rsqrt(var + eps) * weight
+    return y if bias is None else y + bias
+""",
+        "no_grad",
+    ),
+    (
+        "gelu",
+        """
+import torch.nn.functional as F
+def gelu(x):
+    return F.gelu(x)
+""",
+        "erf",
+    ),
+    (
+        "gelu",
+        """
+import torch, math
+def gelu(x):
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * x + 0.044715 * x**3))
+""",
+        "bracket",
+    ),
+    (
+        "feed_forward",
+        """
+import torch.nn.functional as F
+def feed_forward(x, w_up, b_up, w_down, b_down):
+    h = F.gelu(x @ w_down + b_up, approximate="tanh")
+    return h @ w_up + b_down
 """,
         "exchanged",
     ),
@@ -711,5 +794,51 @@ def convert_gpt2_weights(tensors, n_layers):
     return out
 """,
         "always kept",
+        "feed_forward",
+        """
+import torch.nn.functional as F
+def feed_forward(x, w_up, b_up, w_down, b_down):
+    h = F.gelu(F.linear(x, w_up), approximate="tanh") + b_up
+    return F.linear(h, w_down, b_down)
+""",
+        "after the GELU",
+    ),
+    (
+        "transformer_block",
+        BLOCK
+        + """
+    x = norm(x + drop(attn(x, p, n_heads, dropout, generator), dropout, generator), p, "ln1")
+    return norm(x + drop(mlp(x, p), dropout, generator), p, "ln2")
+""",
+        "post-norm",
+    ),
+    (
+        "transformer_block",
+        BLOCK
+        + """
+    x = norm(x, p, "ln1")
+    x = x + drop(attn(x, p, n_heads, dropout, generator), dropout, generator)
+    x = norm(x, p, "ln2")
+    return x + drop(mlp(x, p), dropout, generator)
+""",
+        "normalised x instead",
+    ),
+    (
+        "transformer_block",
+        BLOCK
+        + """
+    a = drop(attn(norm(x, p, "ln1"), p, n_heads, dropout, generator), dropout, generator)
+    return x + a + drop(mlp(norm(x, p, "ln2"), p), dropout, generator)
+""",
+        "parallel",
+    ),
+    (
+        "transformer_block",
+        BLOCK
+        + """
+    x = x + attn(norm(x, p, "ln1"), p, n_heads, dropout, generator)
+    return x + mlp(norm(x, p, "ln2"), p)
+""",
+        "no dropout on the outputs",
     ),
 ]
