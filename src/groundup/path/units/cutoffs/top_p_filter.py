@@ -69,7 +69,7 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
 
 def _best_stays(is_cut: Tensor, wrong: Wrong) -> Tensor:
     if "top_p_filter-none-kept" not in wrong:
-        is_cut[..., 0] = False
+        is_cut.select(0 if "top_p_filter-first-axis" in wrong else -1, 0).fill_(False)
     return is_cut
 
 
