@@ -123,7 +123,7 @@ def cases(draw: Draw) -> Iterator[Case]:
         logits[..., 0] = draw.choice((-0.8, -0.3))  # logits are no probabilities
         yield _rows(shapes, logits, draw)
     for shape in ((5000, 4), (10, 500, 3), (300, 400)):
-        yield _rows("a token with probability 1 is always drawn", _certain(draw, *shape), draw, _each_right)
+        yield _rows("a token that was cut (-inf) is never drawn", _certain(draw, *shape), draw, _each_right)
     for shows, *rows in (
         ("each token is drawn with its probability, softmax(logits), and one that was cut never", CUT),
         ("each row is drawn from its own distribution", POSITIVE, MIXED),
