@@ -14,7 +14,7 @@ from ...reference import RIGHT, Wrong, reference
 
 @reference
 def fit_line(x: ndarray, y: ndarray, lr: float, steps: int, *, wrong: Wrong = RIGHT) -> tuple[float, float]:
-    """Gradient descent on the mean squared error of w · x + b, from w = b = 0."""
+    """Gradient descent on the mean squared error of w · x + b, from w = b = 0. x, y: (N,). Returns (w, b)."""
     if "fit_line-x-and-y-exchanged" in wrong:
         x, y = y, x
     if "fit_line-solved" in wrong:

@@ -15,7 +15,7 @@ from ...reference import RIGHT, Wrong, reference
 
 @reference
 def sgd_step(params: list[Tensor], grads: list[Tensor], lr: float, *, wrong: Wrong = RIGHT) -> None:
-    """Move every parameter against its gradient, in place."""
+    """Move every parameter against its gradient, in place: by lr times the gradient."""
     if "sgd_step-first-alone" in wrong:
         params, grads = params[:1], grads[:1]
     if "sgd_step-last-alone" in wrong:
