@@ -174,6 +174,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     one = "embedding, block, final norm, output"
     for b, t, v, n_positions, c, h in ((1, 2, 4, 2, 3, 1), (2, 3, 7, 5, 4, 2), (3, 4, 6, 4, 6, 3), (2, 2, 4, 4, 4, 1)):
         yield case(one, draw.ids(b, t, below=v), _drawn(draw, v, n_positions, c, 1), 1, h)
+    yield case(one, draw.ids(2, 3, below=5), _drawn(draw, 5, 4, 4, 1, wide=2), 1, 2)
     each = "each block with its own weights, h.0 first, on what the one before it gives"
     for b, t, v, n_positions, c, n, h in (
         (1, 2, 4, 3, 3, 2, 1),
@@ -206,9 +207,14 @@ def cases(draw: Draw) -> Iterator[Case]:
             yield edge("any floating-point dtype", ids, p, n, 2, tolerance=COARSE, dtype_counts=False)
 
 
-def _drawn(draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: float = 1.0) -> Parameters:
-    """Parameters that keep features at an ordinary size, all biases given. scale: of what the blocks add."""
-    f, sharp = 2 * c, 1.5 / math.sqrt(c)
+def _drawn(
+    draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: float = 1.0, wide: int = 4
+) -> Parameters:
+    """Parameters that keep features at an ordinary size, all biases given. scale: of what the blocks add.
+
+    wide: how much wider a feed-forward network is within than without; in the book always 4 times.
+    """
+    f, sharp = wide * c, 1.5 / math.sqrt(c)
     p = {"wte": draw.tensor(v, c) + 0.3, "wpe": draw.tensor(n_positions, c)}
     for i in range(n_layers):
         block = {f"attn.w_{name}": draw.tensor(c, c, scale=sharp) for name in "qkv"}
@@ -224,7 +230,7 @@ def _drawn(draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: f
 
 def _silent(c: int, f: int = 0) -> Parameters:
     """What in the first block writes into the stream, being 0."""
-    f = f or 2 * c
+    f = f or 4 * c
     p = {"attn.w_o": torch.zeros(c, c), "attn.b_o": torch.zeros(c)}
     p |= {"mlp.w_down": torch.zeros(c, f), "mlp.b_down": torch.zeros(c)}
     return {f"h.0.{name}": value for name, value in p.items()}
