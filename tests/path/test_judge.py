@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from command_line import Run
 
 from groundup.path.answer import Answer
@@ -16,6 +17,7 @@ from groundup.path.check import check_file, check_function, opened
 from groundup.path.diagnose import Suspects, diagnose
 from groundup.path.observe import observe
 from groundup.path.sandbox import Courtroom
+from groundup.training.loss import cross_entropy
 
 FIELDS = {
     "part", "passed", "core", "outcome", "mistakes", "remarks", "lent", "cases", "failed", "isolation", "seconds",
@@ -125,6 +127,15 @@ def test_a_function_object_is_judged_here_and_the_answer_says_so() -> None:
     answer = check_function("softmax", lambda x, dim=-1: x.softmax(dim).nan_to_num(0.0))
     assert answer.passed
     assert answer.isolation == "none"
+
+
+def test_what_is_off_by_less_than_the_inputs_digits_names_the_property() -> None:
+    def rounded(logits: torch.Tensor, targets: torch.Tensor, ignore_index: int = -100) -> torch.Tensor:
+        return cross_entropy(logits, targets, ignore_index) * (1.001 if logits.dtype == torch.bfloat16 else 1.0)
+
+    (found,) = check_function("cross_entropy", rounded, seed=1).mistakes
+    assert found.id is None
+    assert "bfloat16 is computed in" in found.what
 
 
 @pytest.mark.usefixtures("english")

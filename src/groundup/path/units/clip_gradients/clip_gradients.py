@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,9 +21,10 @@ def clip_gradients(grads: list[Tensor | None], max_norm: float, *, wrong: Wrong 
     """
     if "clip_gradients-fails-for-none" in wrong and any(grad is None for grad in grads):
         raise AttributeError("'NoneType' object has no attribute 'norm'")
-    present = [grad for grad in grads if grad is not None]
+    end = len(grads)
     if "clip_gradients-stops-at-none" in wrong:
-        present = list(itertools.takewhile(lambda grad: grad is not None, grads))
+        end = next((i for i, grad in enumerate(grads) if grad is None), end)
+    present = [grad for grad in grads[:end] if grad is not None]
     norm = _norm(present, wrong)
     if "clip_gradients-by-value" in wrong:
         for grad in present:
