@@ -174,4 +174,4 @@ def test_a_search_for_a_reason_that_finds_none_ends_in_time() -> None:
     started = time.monotonic()
     explanations, _whole = diagnose(suspects, seen, range(len(cases)), seconds=0.5)
     assert explanations == []
-    assert time.monotonic() - started < 3  # by itself it would be half a minute
+    assert time.monotonic() - started < 10  # left alone it would go on for half a minute
