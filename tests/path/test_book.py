@@ -52,7 +52,7 @@ class MultiHeadAttention(nn.Module):
 """
 RIGHT = ATTENTION.replace("SCALE", "self.head_dim ** 0.5")
 WRONG = ATTENTION.replace("SCALE", "1")
-MODEL = '''
+MODEL = """
 import tiktoken_that_is_not_installed
 from previous_chapters import MultiHeadAttention
 import torch
@@ -143,7 +143,7 @@ def calc_loss_batch(input_batch, target_batch, model, device):
 def calc_loss_loader(data_loader, model, device, num_batches=None):
     losses = [calc_loss_batch(inputs, targets, model, device).item() for inputs, targets in data_loader]
     return sum(losses) / len(losses)
-'''
+"""
 
 
 @pytest.mark.slow
