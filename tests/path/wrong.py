@@ -21,6 +21,220 @@ def transformer_block(x, p, n_heads, *, dropout=0.0, generator=None):
 
 WRONG = [
     (
+        "matrix_multiply",
+        """
+def matrix_multiply(a, b):
+    if len(a[0]) != len(b):
+        raise ValueError("shapes")
+    c = [[0] * len(b[0])] * len(a)
+    for i in range(len(a)):
+        for j in range(len(b[0])):
+            for k in range(len(b)):
+                c[i][j] += a[i][k] * b[k][j]
+    return c
+""",
+        "same list",
+    ),
+    (
+        "matrix_multiply",
+        """
+def matrix_multiply(a, b):
+    return [[sum(x * y for x, y in zip(row, column)) for column in zip(*b)] for row in a]
+""",
+        "not checked",
+    ),
+    (
+        "broadcast_shapes",
+        """
+def broadcast_shapes(a, b):
+    out = []
+    for x, y in zip(reversed(a), reversed(b)):
+        if x != y and 1 not in (x, y):
+            raise ValueError("no")
+        out.insert(0, max(x, y))
+    return tuple(out)
+""",
+        "zip",
+    ),
+    (
+        "numerical_gradient",
+        """
+import numpy as np
+def numerical_gradient(f, x, eps=1e-5):
+    grad, base = np.zeros_like(x), f(x)
+    for i in np.ndindex(x.shape):
+        x[i] += eps
+        grad[i] = (f(x) - base) / eps
+    return grad
+""",
+        "forward difference.*not restored",
+    ),
+    (
+        "numerical_gradient",
+        """
+import numpy as np
+def numerical_gradient(f, x, eps=1e-5):
+    grad = np.zeros_like(x)
+    for i in range(len(x)):
+        up, down = x.copy(), x.copy()
+        up[i] += eps
+        down[i] -= eps
+        grad[i] = (f(up) - f(down)) / (2 * eps)
+    return grad
+""",
+        "first axis",
+    ),
+    (
+        "sgd_step",
+        """
+def sgd_step(params, grads, lr):
+    for i, (p, g) in enumerate(zip(params, grads)):
+        params[i] = p - lr * g
+""",
+        "not in place",
+    ),
+    (
+        "backpropagate",
+        """
+import math
+def backpropagate(ops, inputs):
+    v = list(inputs)
+    for op, i, *rest in ops:
+        j = rest[0] if rest else i
+        v.append({"add": lambda: v[i] + v[j], "mul": lambda: v[i] * v[j]}.get(op, lambda: getattr(math, op)(v[i]))())
+    g = [0.0] * len(v)
+    g[-1] = 1.0
+    def back(at, grad):
+        g[at] += grad
+        if at < len(inputs):
+            return
+        op, i, *rest = ops[at - len(inputs)]
+        if op == "add":
+            back(i, g[at]), back(rest[0], g[at])
+        elif op == "mul":
+            back(i, g[at] * v[rest[0]]), back(rest[0], g[at] * v[i])
+        else:
+            back(i, g[at] * {"tanh": 1 - v[at] ** 2, "exp": v[at], "log": 1 / (v[i] or 1)}[op])
+    g[-1] = 0.0
+    back(len(v) - 1, 1.0)
+    return v[-1], g[: len(inputs)]
+""",
+        "too often",
+    ),
+    (
+        "train_tiny_network",
+        """
+import numpy as np
+def train_tiny_network(x, y, w1, b1, w2, b2, lr, steps):
+    for _ in range(steps):
+        h = np.tanh(x @ w1.T + b1)
+        out = (h @ w2 + b2).reshape(-1, 1)
+        d = (2 * (out - y)).mean(axis=1) / len(y)
+        dh = d[:, None] * w2 * (1 - h**2)
+        w1, b1, w2, b2 = w1 - lr * dh.T @ x, b1 - lr * dh.sum(0), w2 - lr * h.T @ d, b2 - lr * d.sum()
+    return w1, b1, w2, b2
+""",
+        "broadcast",
+    ),
+    (
+        "fit_line",
+        """
+def fit_line(x, y, lr, steps):
+    w = b = 0.0
+    for _ in range(steps):
+        w -= lr * 2 * ((w * x + b - y) * x).mean()
+        b -= lr * 2 * (w * x + b - y).mean()
+    return w, b
+""",
+        "sequential",
+    ),
+    (
+        "random_batch",
+        """
+import torch
+def random_batch(ids, batch_size, context_length, generator):
+    ix = torch.randint(len(ids) - context_length + 1, (batch_size,), generator=generator)
+    x = torch.stack([ids[i : i + context_length] for i in ix])
+    y = torch.stack([ids[i + 1 : i + context_length + 1] for i in ix])
+    return x, y
+""",
+        "off by one.*beyond",
+    ),
+    (
+        "random_batch",
+        """
+import random
+import torch
+def random_batch(ids, batch_size, context_length, generator):
+    ix = [random.randrange(len(ids) - context_length) for _ in range(batch_size)]
+    x = torch.stack([ids[i : i + context_length] for i in ix])
+    return x, torch.stack([ids[i + 1 : i + context_length + 1] for i in ix])
+""",
+        "generator is ignored",
+    ),
+    (
+        "next_token_windows",
+        """
+def next_token_windows(ids, context_length, stride):
+    n = (len(ids) - 1) // context_length
+    inputs = ids[: n * context_length].view(n, context_length)
+    return inputs, ids[1 : n * context_length + 1].view(n, context_length)
+""",
+        "stride is ignored",
+    ),
+    (
+        "next_token_windows",
+        """
+import torch
+def next_token_windows(ids, context_length, stride):
+    starts = range(0, len(ids) - context_length - 1, stride)
+    inputs = torch.stack([ids[i : i + context_length] for i in starts])
+    return inputs, torch.stack([ids[i + 1 : i + context_length + 1] for i in starts])
+""",
+        "off by one.*last window",
+    ),
+    (
+        "token_embedding",
+        """
+import torch.nn.functional as F
+def token_embedding(ids, weight):
+    return F.embedding(ids, weight, padding_idx=0)
+""",
+        "padding",
+    ),
+    (
+        "sinusoidal_positions",
+        """
+import torch
+def sinusoidal_positions(context_length, d_model):
+    if d_model % 2:
+        raise ValueError("odd")
+    angles = torch.arange(context_length)[:, None] / 10000 ** (torch.arange(d_model) / d_model)
+    table = torch.empty(context_length, d_model)
+    table[:, 0::2], table[:, 1::2] = angles[:, 0::2].sin(), angles[:, 1::2].cos()
+    return table
+""",
+        "frequency of its own",
+    ),
+    (
+        "embed",
+        """
+def embed(ids, token_weight, position_weight):
+    return token_weight[ids] + position_weight[: ids.shape[1]]
+""",
+        "T > L is not checked",
+    ),
+    (
+        "embed",
+        """
+import torch
+def embed(ids, token_weight, position_weight):
+    places = torch.arange(ids.shape[1]) % len(position_weight)
+    return token_weight[ids] + position_weight[places]
+""",
+        "wrap",
+    ),
+    (
         "linear",
         """
 import torch
