@@ -11,11 +11,12 @@ from small import random_ids, random_tensor
 from torch import Tensor
 
 from groundup.model import ModelConfig
+from groundup.processes import one_core
 from groundup.training import Parts, TrainConfig
 from groundup.training.accumulation import accumulate_gradients
 from groundup.training.config import TrainingSection
 from groundup.training.loss import cross_entropy
-from groundup.training.side_by_side import accumulate_side_by_side, one_core
+from groundup.training.side_by_side import accumulate_side_by_side
 from groundup.training.state import new_state
 from groundup.training.step import take_step
 

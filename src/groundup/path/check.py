@@ -16,6 +16,7 @@ from secrets import randbelow
 from typing import Any
 
 from ..errors import ConfigError, quoted
+from ..processes import one_core
 from .answer import Answer
 from .book import KEPT_AS, BookFile, read_book
 from .catalog import Part, catalog
@@ -59,7 +60,9 @@ def check_file(
     with contextlib.nullcontext(courtroom) if courtroom else opened(part.uses_torch) as room:
         room.warm_up()  # it imports torch while we do
         bench = Bench(part, file, files_of(file.parent) or [file], room, lang)
-        answer = judge(bench, part.cases(seed))
+        cases = part.cases(seed)
+        with one_core() if part.uses_torch else contextlib.nullcontext():  # for operations as small as these
+            answer = judge(bench, cases)
     return replace(answer, seed=seed, seconds=round(time.monotonic() - started, 3))
 
 

@@ -14,11 +14,10 @@ Read next: `precision.py`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import torch
@@ -33,20 +32,6 @@ MOST_PARAMETERS = 4_000_000  # of a model that is small in this sense
 def helpers(n: int) -> ThreadPoolExecutor:
     """The threads, each with one core of its own; made at the first step, as a thread costs more than an operation."""
     return ThreadPoolExecutor(n, thread_name_prefix="step", initializer=functools.partial(torch.set_num_threads, 1))
-
-
-@contextlib.contextmanager
-def one_core() -> Generator[None]:
-    """Within the block each operation of this thread runs on one core.
-
-    One that runs on several leaves the others spinning for a while, in wait for more, on cores that are needed.
-    """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def accumulate_side_by_side(

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from ..errors import DivergedError
+from ..processes import one_core
 from ..randomness import derived_generator
 from .by_hand import mean_loss_by_hand
 from .loss import IGNORED
 from .precision import autocast
-from .side_by_side import one_core
 from .state import TrainState
 
 

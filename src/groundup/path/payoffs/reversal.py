@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 from ...model import ModelConfig, Transformer
+from ...processes import one_core
 from ...randomness import derived_generator
 from ...training import Parts, TrainConfig
 from ...training.config import DataSection, TrainingSection
-from ...training.side_by_side import one_core
 from ...training.state import new_state
 from ...training.step import take_step
 
