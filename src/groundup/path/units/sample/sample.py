@@ -30,7 +30,7 @@ def sample(logits: Tensor, generator: torch.Generator, *, wrong: Wrong = RIGHT) 
     if "sample-always-the-same" in wrong:
         generator = seeded_generator(0)
     if "sample-restarted" in wrong:
-        generator.manual_seed(generator.initial_seed())
+        generator = seeded_generator(generator.initial_seed())
     if "sample-first-row" in wrong:
         logits = logits.reshape(-1, logits.shape[-1])[0]  # (V,)
     if "sample-last-position" in wrong and logits.ndim > 2:
