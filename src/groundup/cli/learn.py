@@ -182,7 +182,7 @@ def path_(book: bool, as_json: bool) -> int:
                    "needs": unit.needs, "book": unit.about["book"]} for unit in known])  # fmt: skip
         return 0
     if book:
-        known.sort(key=lambda unit: (not unit.about["book"], numbers_of(unit.about["book"])))  # what it lacks comes last
+        known.sort(key=lambda unit: (not unit.about["book"], numbers_of(unit.about["book"])))
     rows = [
         [unit.about["book"] if book else str(unit.stage), unit.title(language_in_use()), ", ".join(unit.parts),
          _("{n} min").format(n=unit.minutes)]
