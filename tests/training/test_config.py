@@ -17,7 +17,7 @@ from groundup.weights.huggingface_config import family_of
 
 
 def test_the_presets_are_those_of_the_documentation() -> None:
-    assert preset_names() == ["chinese", "first-gpt", "gpt2-124m", "shakespeare"]
+    assert preset_names() == ["chinese", "first-gpt", "gpt2-124m", "shakespeare", "talk"]
 
 
 @pytest.mark.parametrize("name", preset_names())
