@@ -22,7 +22,7 @@ import importlib.util
 import inspect
 import sys
 import types
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,6 +213,8 @@ class Modules:
     def __init__(self, folder: Path, own: Mapping[str, Definition], library: Mapping[str, Function]) -> None:
         self.folder, self.own, self.library = folder, own, library
         self.loaded: dict[Path, types.ModuleType] = {}
+        self.not_lent: Collection[str] = ()  # parts that may be named here, but not called
+        self.after_load: Callable[[types.ModuleType], object] = lambda module: None
 
     def load(self, path: Path) -> types.ModuleType:
         """Run a file once, under its own name so that tracebacks and pickles of its names make sense."""
@@ -232,6 +234,7 @@ class Modules:
                     fix="run the file by itself and mend it",
                     code="PARTS",
                 ) from error
+            self.after_load(module)
         return self.loaded[path]
 
     def _place_of(self, error: BaseException) -> str:
@@ -263,6 +266,12 @@ class Modules:
 
     def part(self, name: str) -> Function:
         """What `from parts import name` gives: own, or lent. An own one is found when it is called, not before."""
+        if name in self.not_lent and name not in self.own and name not in self.library:
+
+            def refused(*_arguments: object, **_keywords: object) -> object:
+                raise NotImplementedError(f"{name} is not lent here: it is the part that is judged, or a later one")
+
+            return refused
         if name not in self.own:
             if name not in self.library:
                 raise AttributeError(name)

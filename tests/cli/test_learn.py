@@ -241,7 +241,7 @@ def test_placement_names_the_units_of_what_was_answered_wrong(
     monkeypatch.setattr("sys.stdin", io.StringIO("43\n60\n12\n0.6\n\n7\n2.5\n"))  # the chain rule is left out
     out = groundup("learn", "placement").out
     assert "6 of 7 are right" in out
-    assert "Begin with these units of stage 0: backpropagate" in out
+    assert "Begin with these units of stage 0: backpropagate, tiny_network" in out
     states = groundup("learn", "status", "--json").json
     assert (states["backpropagate"], states["matrix_multiply"]) == ("lent", "placed")
     asked = groundup("learn", "placement", "--json").json

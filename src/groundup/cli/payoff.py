@@ -47,10 +47,12 @@ def own_parts(workspace: Workspace, session: Session) -> Parts:
 
 
 def functions(workspace: Workspace, session: Session, used: Sequence[str]) -> Callable[[str], Any]:
-    """A part by its name, the learner's or a lent one. used: those that are about to run."""
+    """A part by its name, the learner's or a lent one. used: those that are about to run, with all in them."""
+    from ..path.catalog import catalog
     from ..path.lending import part_of
 
-    session.own_parts = tuple(name for name in used if workspace.text_of_part(name))
+    inner = {need for name in used for need in catalog()[name].all_needs}
+    session.own_parts = tuple(name for name in catalog() if name in inner.union(used) and workspace.text_of_part(name))
     return part_of(str(workspace.folder / "parts.py"))
 
 
@@ -159,10 +161,10 @@ def show_noise(workspace: Workspace, _text: Path | None, session: Session, as_js
     noise = untrained(parts, lambda piece: say(visible(piece), newline=False))
     say("\n")
     facts = [
-        [_("parameters by your count_parameters"), f"{noise.n_counted:,}"],
-        [_("in what your init_gpt made"), f"{noise.n_parameters:,}"],
+        [_("parameters by count_parameters"), f"{noise.n_counted:,}"],
+        [_("in what init_gpt made"), f"{noise.n_parameters:,}"],
         [_("in GPT-2"), f"{noise.n_of_gpt2:,}"],
-        [_("its loss on the prompt, in nats a token"), f"{noise.loss:.2f}"],
+        [_("its loss on a real text, in nats a token"), f"{noise.loss:.2f}"],
         [_("of pure guessing: ln 50257"), f"{noise.of_guessing:.2f}"],
         [_("seconds"), f"{noise.seconds:.1f}"],
     ]

@@ -22,7 +22,7 @@ def ask_questions(workspace: Workspace, as_json: bool) -> int:
 
     lang = language_in_use()
     if as_json:  # for a program that asks by itself
-        say_json([{"question": one.words[lang], "answer": one.answer, "unit": one.unit} for one in questions()])
+        say_json([{"question": one.words[lang], "answer": one.answer, "units": one.units} for one in questions()])
         return 0
     say(_("{n} short questions say which units of stage 0 you need. Enter leaves one out.").format(n=len(questions())))
     wrong = []

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import functools
 import importlib.abc
 import importlib.machinery
 import io
@@ -191,11 +192,11 @@ class Child:
         if setting["siblings"] == "lent":
             own = {name: definition for name, definition in own.items() if name == part or name not in lent}
         with importable(self.file.parent, own, lent) as modules:
+            modules.not_lent = setting["names"]
+            modules.after_load = functools.partial(_seat, modules, part, setting["names"])
             function = self._load(modules, part)
             if function is None:
                 return
-            for module in list(modules.loaded.values()):
-                _seat(modules, module, part, setting["names"])
             number = 0
             while (frame := read_frame(self.asked)) is not None:
                 _nonce, number, question = unpack(frame)
@@ -254,8 +255,8 @@ class Child:
         return lines[-1] if lines else 0
 
 
-def _seat(modules: Modules, module: types.ModuleType, part: str, names: list[str]) -> None:
-    """In a loaded file, have the parts beside the judged one take notes; what is a stub or not there is own or lent."""
+def _seat(modules: Modules, part: str, names: list[str], module: types.ModuleType) -> None:
+    """In a file that was loaded, have all parts but the judged one take notes; what is a stub there is own or lent."""
     for name in names:
         function = getattr(module, name, None)
         is_here = name in modules.own and str(modules.own[name].path) == module.__file__

@@ -208,7 +208,8 @@ def _unlike_tensor(expected: Any, got: Any, case: Case, scale: float) -> Differe
     if not expected.is_floating_point():
         return Difference("value", expected, got)
     coarser = COARSER.get(str(expected.dtype).removeprefix("torch."), 1.0)
-    size = _array_distance(expected.double().numpy(), got.double().numpy(), case.tolerance * coarser, scale)
+    wanted, found = expected.detach().double().numpy(), got.detach().double().numpy()
+    size = _array_distance(wanted, found, case.tolerance * coarser, scale)
     return None if size <= 1 else Difference("value", expected, got, size)
 
 

@@ -28,10 +28,10 @@ CLOSE = 0.01  # of an answer
 
 @dataclass(frozen=True)
 class Question:
-    """One question, in both languages, and the unit that teaches what it asks."""
+    """One question, in both languages, and the units that are about what it asks."""
 
     name: str
-    unit: str
+    units: tuple[str, ...]
     words: dict[str, str]
 
     @property
@@ -59,12 +59,12 @@ ANSWERS = {
 def questions() -> tuple[Question, ...]:
     """All of them, in order."""
     said = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
-    return tuple(Question(name, one["unit"], {"en": one["en"], "zh": one["zh"]}) for name, one in said.items())
+    return tuple(Question(name, tuple(one["units"]), {"en": one["en"], "zh": one["zh"]}) for name, one in said.items())
 
 
 def place(workspace: Workspace, wrong: Iterable[Question]) -> list[str]:
     """Let a learner begin where these wrong answers say. Returns the units of stage 0 that they should do."""
-    needed = {question.unit for question in wrong}
+    needed = {name for question in wrong for name in question.units}
     of_stage_0 = [unit for unit in units().values() if unit.stage == 0]
     for unit in of_stage_0:
         if unit.name not in needed:

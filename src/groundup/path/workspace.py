@@ -259,22 +259,36 @@ def file_of_stage(number: int) -> str:
 
 def imports_for(parts: list[Part], stubs: str) -> str:
     """What the signatures of the stubs mention, and torch or NumPy wherever a part is made of them."""
+    sources = [(UNITS / part.unit / f"{part.name}.py").read_text(encoding="utf-8") for part in parts]
+    nodes = [node for source in sources for node in ast.parse(source).body]
+    aliases = names_for_types(nodes, stubs)
+    mentioned = "\n".join([stubs, *aliases])
     plain, named = dict[str, str](), dict[str, set[str]]()  # by module
-    for part in parts:
-        source = (UNITS / part.unit / f"{part.name}.py").read_text(encoding="utf-8")
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.Import) and node.names[0].name in ("torch", "numpy"):
-                plain[node.names[0].name] = ast.unparse(node)
-            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__":
-                used = {alias.name for alias in node.names if re.search(rf"\b{alias.name}\b", stubs)}
-                if node.module and used:
-                    named.setdefault(node.module, set()).update(used)
-    modules = sorted({*plain, *named}, key=lambda module: (module in plain, module))  # the standard library first
-    lines = (
-        [plain.get(module, "") for module in modules],
-        [f"from {module} import {', '.join(sorted(named[module]))}" if module in named else "" for module in modules],
-    )
-    return "".join(f"{line}\n" for pair in zip(*lines, strict=True) for line in pair if line)
+    for node in nodes:
+        if isinstance(node, ast.Import) and node.names[0].name in ("torch", "numpy"):
+            plain[node.names[0].name] = ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module and node.module != "__future__":
+            used = {alias.name for alias in node.names if re.search(rf"\b{alias.name}\b", mentioned)}
+            named[node.module] = named.get(node.module, set()) | used
+    lines: list[str] = []
+    for module in sorted({*plain, *named}, key=lambda module: (module.partition(".")[0] in plain, module)):
+        lines += [plain[module]] if module in plain else []
+        lines += [f"from {module} import {', '.join(sorted(named[module]))}"] if named.get(module) else []
+    return "".join(f"{line}\n" for line in [*lines, *([""] if aliases else []), *aliases])
+
+
+def names_for_types(nodes: list[ast.stmt], stubs: str) -> list[str]:
+    """The lines that give a type the name under which a signature mentions it: `Pair = tuple[int, int]`."""
+    given = {
+        node.targets[0].id: ast.unparse(node)
+        for node in nodes
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    wanted, text = set[str](), stubs
+    while more := {name for name in given if name not in wanted and re.search(rf"\b{name}\b", text)}:
+        wanted |= more
+        text = "\n".join(given[name] for name in more)
+    return [line for name, line in given.items() if name in wanted]
 
 
 def stub_of(part: Part) -> str:

@@ -169,10 +169,13 @@ def fault_of_own_parts(error: BaseException, names: Collection[str]) -> ConfigEr
             code="PARTS",
         )
     file, line, function = places[-1]
+    is_late_import = isinstance(error, ModuleNotFoundError) and error.name == "parts"
     return ConfigError(
         f"your {function} failed: {what}",
         where=f"{file} line {line}",
-        fix="mend that line; --debug shows how the program came there",
+        fix="move `from parts import …` to the top of the file"
+        if is_late_import
+        else "mend that line; --debug shows how the program came there",
         code="PARTS",
     )
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ...randomness import derived_generator
+from ...text.corpus import packaged
 from ...text.tokenizer import Tokenizer
 from ...text.vocabulary import gpt2_vocabulary
 
@@ -29,6 +30,7 @@ SIZES = {"vocab_size": 50_257, "context_length": 1024, "n_layers": 12, "n_heads"
 GPT2_PARAMETERS = 124_439_808
 PROMPT = "Every effort moves you"
 NEW_TOKENS = 16
+MEASURED = 128  # tokens of real text, of which the loss is the mean
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Noise:
     n_counted: int  # by the learner's count_parameters
     n_parameters: int  # in what the learner's init_gpt gave
     n_of_gpt2: int
-    loss: float  # on the prompt, in nats a token
+    loss: float  # on a real text, in nats a token
     of_guessing: float
     text: str
     seconds: float  # of writing
@@ -51,9 +53,10 @@ def untrained(parts: Callable[[str], Function], write: Callable[[str], object] =
     tokenizer = Tokenizer(gpt2_vocabulary())
     p = init_gpt(**SIZES, generator=derived_generator("payoff, noise", 1))
     ids = torch.tensor([tokenizer.encode(PROMPT)])
-    logits = gpt_forward(ids, p, SIZES["n_layers"], SIZES["n_heads"])
+    text = torch.tensor([tokenizer.encode(packaged("the-verdict").val)[:MEASURED]])
+    logits = gpt_forward(text, p, SIZES["n_layers"], SIZES["n_heads"])
     log_probs = logits[0, :-1].log_softmax(-1)
-    loss = -log_probs.gather(-1, ids[0, 1:, None]).mean().item()
+    loss = -log_probs.gather(-1, text[0, 1:, None]).mean().item()
     draws = derived_generator("payoff, draws", 1)
 
     def next_logits(ids: Any) -> Tensor:

@@ -46,7 +46,8 @@ def beam_search(
     """The most probable continuations of a prompt that a beam of this width finds, best first.
 
     next_log_probs: N texts with the prompt -> (N, V). Each step takes the best `beams` candidates; those that end with
-    eos_id are set aside, and kept. Scores are log-probability / n_new_tokens**length_penalty.
+    eos_id have used their places there, are set aside, and kept. Scores are log-probability /
+    n_new_tokens**length_penalty; at most `beams` texts are given, best first.
     """
     if "beam_search-eos-ignored" in wrong or ("beam_search-eos-0-ignored" in wrong and eos_id == 0):
         eos_id = None

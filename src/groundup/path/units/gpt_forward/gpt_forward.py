@@ -38,8 +38,9 @@ def gpt_forward(
 ) -> Tensor:
     """Embed, go through the blocks, normalise once more, compare with every token of the vocabulary.
 
-    ids: (B, T), p: `wte`, `wpe`, `h.0.ln1.weight`, … `ln_f.weight`, `ln_f.bias` -> logits (B, T, V). The output is
-    tied to `wte` unless there is an `lm_head.weight`. dropout acts in the blocks, and on the embeddings.
+    ids: (B, T) -> logits (B, T, V). p holds `wte`, `wpe`, the parameters of transformer_block behind `h.0.`, `h.1.` …,
+    `ln_f.weight` and `ln_f.bias`. The output is tied to `wte` unless there is an `lm_head.weight`. dropout acts in the
+    blocks, and on the embeddings.
     """
     if "gpt_forward-no-dropout-argument" in wrong and (dropout > 0 or generator is not None):
         raise TypeError("unexpected keyword: dropout")

@@ -19,7 +19,8 @@ def learning_rate(
     """Linear warm-up to max_lr, then half a cosine down to min_lr.
 
     Step 0 already learns and step warmup_steps - 1 has max_lr; so has step warmup_steps, where the cosine begins. Step
-    total_steps - 1 has min_lr, and so have all after it. If total_steps is not above warmup_steps, the warm-up wins.
+    total_steps - 1 has min_lr (max_lr, if that is the step where the cosine begins), and so have all after it. If
+    total_steps is not above warmup_steps, the warm-up wins.
     """
     if "learning_rate-counts-from-one" in wrong:
         step -= 1

@@ -38,8 +38,9 @@ def transformer_block(
 ) -> Tensor:
     """Add to x what attention finds, then what the feed-forward network makes of it; each reads a normalised copy.
 
-    x: (B, T, C), p: the parameters by name, a missing bias meaning none -> (B, T, C). dropout acts on the attention
-    weights and on what each branch adds.
+    x: (B, T, C) -> (B, T, C). p holds `ln1.weight` `ln1.bias`, `attn.w_q` `attn.b_q` `attn.w_k` `attn.b_k` `attn.w_v`
+    `attn.b_v` `attn.w_o` `attn.b_o`, `ln2.weight` `ln2.bias`, `mlp.w_up` `mlp.b_up` `mlp.w_down` `mlp.b_down`; a bias
+    that is not there means none. dropout acts on the attention weights and on what each branch adds.
     """
     wrong = _spelled_out(wrong)
     if "transformer_block-no-dropout-argument" in wrong and (dropout > 0 or generator is not None):
