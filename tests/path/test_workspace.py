@@ -12,6 +12,7 @@ import pytest
 from groundup.errors import ConfigError
 from groundup.path.answer import Answer
 from groundup.path.catalog import catalog, path_order
+from groundup.path.check import check_file
 from groundup.path.session import Session, first_open
 from groundup.path.texts import units
 from groundup.path.workspace import PROGRESS, Workspace, file_of_stage, make_workspace, read_progress
@@ -200,3 +201,43 @@ def test_a_stage_s_file_of_stubs_can_be_loaded_and_holds_every_part(number: int)
     for part in catalog().values():
         if part.stage == number:
             assert callable(namespace[part.name])
+
+
+GPT = """
+from parts import embed, layer_norm, transformer_block
+
+def gpt_forward(ids, p, n_layers, n_heads, *, dropout=0.0, generator=None):
+    from parts import dropout as drop
+    x = drop(embed(ids, p["wte"], p["wpe"]), dropout, generator is not None or dropout > 0, generator)
+    for i in range(n_layers):
+        inner = {name.removeprefix(f"h.{i}."): value for name, value in p.items() if name.startswith(f"h.{i}.")}
+        x = transformer_block(x, inner, n_heads, dropout=dropout, generator=generator)
+    return layer_norm(x, p["ln_f.weight"], p["ln_f.bias"]) @ p.get("lm_head.weight", p["wte"]).T
+"""
+EMBED = """    if ids.shape[1] > len(position_weight):
+        raise ValueError("too long")
+    return token_embedding(ids, token_weight) + position_weight[: ids.shape[1]]
+"""
+
+
+def test_a_stub_in_a_neighbour_s_file_is_lent_whenever_that_file_is_loaded(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "my_llm")
+    text, model = workspace.folder / "text.py", workspace.folder / "model.py"
+    text.write_text(text.read_text().replace('    raise NotImplementedError("embed")\n', EMBED))
+    model.write_text(GPT)
+    answer = check_file("gpt_forward", model, seed=1)
+    assert answer.passed, answer.mistakes
+
+
+def test_a_part_that_cannot_be_lent_may_be_named_but_not_called(tmp_path: Path) -> None:
+    workspace = make_workspace(tmp_path / "my_llm")
+    text = workspace.folder / "text.py"
+    body = "    counts = {}\n    for pair in zip(ids, ids[1:]):\n        counts[pair] = counts.get(pair, 0) + 1\n    return counts\n"
+    source = text.read_text().replace('    raise NotImplementedError("count_pairs")\n', body)
+    text.write_text(
+        source.replace("import torch\n", "import torch\nfrom parts import token_embedding, adamw_step\n", 1)
+    )
+    assert check_file("count_pairs", text, seed=1).passed
+    text.write_text(text.read_text().replace("    counts = {}\n", "    counts = {}\n    adamw_step()\n"))
+    answer = check_file("count_pairs", text, seed=1)
+    assert "adamw_step is not lent here" in answer.mistakes[0].what + answer.mistakes[0].evidence

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import GroundupError
 from .language import language_in_use
 from .terminal import indented, padded, say, say_json, styled, width
 
 if TYPE_CHECKING:
     from ..path import Answer
+    from ..path.workspace import Workspace
 
 NOT_PASSED = 1
 
@@ -44,11 +46,12 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
         else:
             workspace = Workspace(Path())
             answer = check_file(part, workspace.home_of(known), lang=lang, seed=seed)
-            workspace.remember(answer)
         if as_json:
             say_json(answer.as_json())
         else:
             say_answer(answer)
+        if file is None:
+            remember(Workspace(Path()), answer)
         return 0 if answer.passed else NOT_PASSED
     answers: list[Answer] = []
     workspace = Workspace(file or Path())
@@ -56,6 +59,7 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
         answers.append(answer)
         if not as_json:
             say_answer(answer, brief=True)
+        remember(workspace, answer)
     if as_json:
         say_json({"workspace": str((file or Path()).resolve()), "parts": [answer.as_json() for answer in answers]})
     elif not answers:
@@ -63,6 +67,14 @@ def check(part: str | None, file: Path | None, book: Path | None, seed: int | No
     elif failed := next((answer.part for answer in answers if not answer.passed), ""):
         say("\n" + _("Why, with a hint: groundup check {part}").format(part=failed))
     return 0 if answers and all(answer.passed for answer in answers) else NOT_PASSED
+
+
+def remember(workspace: Workspace, answer: Answer) -> None:
+    """Keep a verdict that has been told; where it cannot be kept, say so, since it stands all the same."""
+    try:
+        workspace.remember(answer)
+    except GroundupError as error:
+        say(_("not remembered: {why}").format(why=error.what), err=True)
 
 
 def judge_book(file: Path, lang: str, seed: int | None, as_json: bool) -> int:
@@ -87,7 +99,7 @@ def judge_book(file: Path, lang: str, seed: int | None, as_json: bool) -> int:
         write_text(Path(KEPT_AS), book.source_of_whole())
         for answer in answers:
             if answer.part in book.whole:
-                workspace.remember(answer)
+                remember(workspace, answer)
         if not as_json:
             say(_("taken as your own: {path}").format(path=KEPT_AS))
     return 0 if all(answer.passed for answer in answers) else NOT_PASSED

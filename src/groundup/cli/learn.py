@@ -121,7 +121,7 @@ def hint(unit: str, as_json: bool) -> int:
         step, text = session.next_hint(part)
         say_json({"part": part, "step": step, "hint": text})
     else:
-        show_hints(session)
+        show_hints(session, at_keys=False)
     return 0
 
 

@@ -161,13 +161,13 @@ def open_part(session: Session) -> str:
     return next((name for name in parts if session.workspace.state_of(name) != "own"), parts[0])
 
 
-def show_hints(session: Session) -> None:
-    """The next hint for the part that is open."""
+def show_hints(session: Session, *, at_keys: bool = True) -> None:
+    """The next hint for the part that is open. at_keys: whether `b` can be pressed."""
     part = open_part(session)
     step, text = session.next_hint(part)
     say("\n" + styled(_("hint {step} of 3 for {part}").format(step=step, part=part), sys.stdout, bold=True))
     show_text(f"```python\n{text}```" if step == 3 else text)
-    if step == 3:
+    if step == 3 and at_keys:
         say(_("`b` borrows it: go on now, and come back later."))
 
 

@@ -117,7 +117,7 @@ def part_named(name: str) -> Part:
 
 
 def check_workspace(workspace: Workspace, *, lang: str = "en", seed: int | None = None) -> Iterator[Answer]:
-    """Judge everything in a workspace that is no stub, in the order of the path, and remember the verdicts."""
+    """Judge everything in a workspace that is no stub, in the order of the path."""
     with opened(torch=True) as room:
         unreadable = set[Path]()
         for name, part in catalog().items():
@@ -127,6 +127,4 @@ def check_workspace(workspace: Workspace, *, lang: str = "en", seed: int | None 
             if not is_python(file):
                 unreadable.add(file)  # that is said once, for the first of its parts
             if name in written_in(file) or file in unreadable:
-                answer = check_file(name, file, lang=lang, seed=seed, courtroom=room)
-                workspace.remember(answer)
-                yield answer
+                yield check_file(name, file, lang=lang, seed=seed, courtroom=room)

@@ -24,6 +24,7 @@ from .replay import first_difference
 from .source import not_judged
 from .words import say
 
+SLIPS = {"NameError", "ImportError", "AttributeError", "KeyError", "RecursionError", "NotImplementedError"}
 SLOWER, SLOW_SECONDS = 10.0, 0.005  # than the reference, and at least so long: worth a remark
 
 
@@ -119,7 +120,9 @@ class Why:
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
         if difference.kind == "raises":
             error = f"{difference.got['classes'][0]}: {next(iter(difference.got['message'].splitlines()), '')}"
-            what = say(self.lang, "raises", what=what, error=error)
+            # A slip of Python's says nothing about the property of the case in which it happened first.
+            is_slip = SLIPS.intersection(difference.got["classes"])
+            what = say(self.lang, "raises-alone" if is_slip else "raises", what=what, error=error)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)
         cause = usual_cause(difference.got["message"], self.lang) if difference.kind == "raises" else ""

@@ -282,7 +282,7 @@ def names_for_types(nodes: list[ast.stmt], stubs: str) -> list[str]:
     given = {
         node.targets[0].id: ast.unparse(node)
         for node in nodes
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and len(node.targets[0].id) > 1
     }
     wanted, text = set[str](), stubs
     while more := {name for name in given if name not in wanted and re.search(rf"\b{name}\b", text)}:
