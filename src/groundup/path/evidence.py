@@ -71,9 +71,9 @@ def say_kind(lang: str, difference: Difference) -> str:
     isnan = getattr(got, "isnan", None)
     if kind == "value" and isnan is not None and bool(isnan().any()):
         kind = "nan"
-    if kind == "type":
+    if kind == "type" and _type(difference.expected) != _type(got):
         return say(lang, "kind-type", expected=_type(difference.expected), got=_type(got))
-    return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
+    return "" if kind in ("type", "value", "raises") else say(lang, f"kind-{kind}")
 
 
 def _type(value: Any) -> str:

@@ -115,12 +115,13 @@ class Why:
         first = min(numbers, key=lambda i: (self.cases[i].tier != CORE, i))
         difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
+        cause = ""
         if difference.kind == "raises":
-            error = f"{difference.got['classes'][0]}: {next(iter(difference.got['message'].splitlines()), '')}"
-            what = say(self.lang, "raises", what=what, error=error)
+            error, message = difference.got["classes"][0], difference.got["message"]
+            what = say(self.lang, "raises", what=what, error=f"{error}: {next(iter(message.splitlines()), '')}")
+            cause = usual_cause(f"{error}: {message}", self.lang)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)
-        cause = usual_cause(difference.got["message"], self.lang) if difference.kind == "raises" else ""
         between = "" if self.lang == "zh" else " "  # sentences
         why = between.join(filter(None, (cause, kind, why, self.inner(numbers))))
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))

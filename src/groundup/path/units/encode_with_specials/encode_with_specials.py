@@ -83,6 +83,8 @@ def _parts(text: str, specials: Collection[str], chosen: list[str], wrong: Wrong
     """The text cut before and after each special string, and whether each part is one."""
     if "encode_with_specials-words-apart" in wrong:
         return [(part, part in chosen) for part in regex.split(r"(\s+)", text)]
+    if "encode_with_specials-split-at-spaces" in wrong:
+        return [(part, part in chosen) for part in regex.split("( )", text)]
     if "encode_with_specials-spaces-added" in wrong:
         for one in chosen:
             text = text.replace(one, f" {one} ")

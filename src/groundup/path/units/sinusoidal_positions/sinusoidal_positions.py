@@ -30,6 +30,9 @@ def sinusoidal_positions(context_length: int, d_model: int, *, wrong: Wrong = RI
             raise RuntimeError("the sizes of tensors must match")
         raise ValueError(f"d_model is {d_model}: sine and cosine need an even width")
     angles = _positions(context_length, wrong)[:, None] * _frequencies(d_model, wrong)  # (L, C/2)
+    if "sinusoidal_positions-minus-missing" in wrong:  # in float32, as everybody does: the angles are too large for it
+        frequencies = torch.exp(torch.arange(0, d_model, 2).float() * (math.log(10000.0) / d_model))
+        angles = torch.arange(context_length)[:, None] * frequencies  # (L, C/2)
     sines, cosines = angles.sin(), angles.cos()
     if "sinusoidal_positions-each-column" in wrong:
         cosines = (angles * 10000.0 ** (-1 / d_model)).cos()
