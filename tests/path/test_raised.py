@@ -17,6 +17,7 @@ MADE = [
     ("same name as the part", "dropout = 0.1; dropout(A)"),
     ("inner sizes", "A @ A"),
     ("do not fit", "A + torch.ones(4)"),
+    ("do not fit", "A[:] = torch.ones(4)"),
     ("do not fit", "np.ones((2, 3)) @ np.ones((2, 3))"),
     ("`reshape`", "A.T.view(6)"),
     ("There are 6 numbers", "A.reshape(4, 2)"),

@@ -123,6 +123,8 @@ def _text(value: Any) -> str:
     if numpy is not None and isinstance(value, numpy.ndarray):
         return _text(value.tolist()) if value.size <= 24 else f"<array {value.shape}>"
     match value:
+        case Opaque():
+            return str(value)
         case bool() | None | str():
             return repr(value)
         case float():

@@ -40,7 +40,9 @@ def _back(ops: Ops, results: list[float], gradients: list[float], wrong: Wrong) 
     for k in order:
         op, *places = ops[k]
         dy = gradients[first + k]
-        if "backpropagate-not-chained" in wrong or ("backpropagate-functions-not-chained" in wrong and len(places) == 1):
+        if "backpropagate-not-chained" in wrong or (
+            "backpropagate-functions-not-chained" in wrong and len(places) == 1
+        ):
             dy = 1.0
         slopes = _slopes(op, results[first + k], [results[i] for i in places], wrong)
         for i, slope in zip(places, slopes, strict=True):

@@ -43,7 +43,11 @@ def encode_with_specials(
     known = _ids_of(specials, merges, wrong)
     rows: list[list[int]] = []
     for part, is_special in _parts(text, specials, chosen, wrong):
-        if is_special:
+        if is_special and "encode_with_specials-string-itself" in wrong:
+            rows.append([part])  # pyright: ignore[reportArgumentType]
+        elif is_special and "encode_with_specials-id-in-a-list" in wrong:
+            rows.append([[known[part]]])  # pyright: ignore[reportArgumentType]
+        elif is_special:
             rows.append([known[part]])
         if not is_special or "encode_with_specials-kept-as-text" in wrong:
             rows.append(bpe_encode(part, merges, pattern, wrong=wrong))
