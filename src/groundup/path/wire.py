@@ -130,7 +130,8 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
 def _array_tree(value: Any, blobs: list[bytes]) -> Any:
     """A tensor or a NumPy array as [kind, dtype, shape], a dtype by its name; of anything else the name of its type.
 
-    A single number of NumPy's is a number, which may also be a key. Whether it is one is asked without importing either: who has one has imported it.
+    A single number of NumPy's is a number, which may also be a key. Whether it is a tensor or an array is asked without
+    importing either: who has one has imported it.
     """
     torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
