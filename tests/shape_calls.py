@@ -46,6 +46,7 @@ from groundup.model.embedding import embed, token_embedding
 from groundup.model.feedforward import FeedForward, feed_forward, mlp, swiglu
 from groundup.model.linear import linear
 from groundup.model.norm import Norm, layer_norm, residual_norm, rms_norm
+from groundup.path import stubs
 from groundup.text import Tokenizer, batches
 from groundup.training import (
     Parts,
@@ -430,4 +431,13 @@ TRAINING = [
     ),
 ]
 
-CALLS = [*TEXT, *MODEL, *BACKPROP, *KERNELS, *GENERATION, *EVALUATION, *WEIGHTS, *TRAINING]
+
+def stub_models() -> object:
+    p = {"wte": tensor("VC"), "wpe": tensor("LC"), "ln_f.weight": tensor("C"), "lm_head.weight": tensor("VC")}
+    stubs.make("bigram_that_is_used", (), [])(ids("BT"), p)
+    return stubs.make("sum_of_losses", ((tensor("I"), torch.zeros(())),), [])((tensor("NI"), tensor("N")))
+
+
+PATH = [Call(stub_models, stubs.sum_of_losses, stubs.bigram, stubs.bigram_that_is_used)]
+
+CALLS = [*TEXT, *MODEL, *BACKPROP, *KERNELS, *GENERATION, *EVALUATION, *WEIGHTS, *TRAINING, *PATH]

@@ -52,6 +52,98 @@ class MultiHeadAttention(nn.Module):
 """
 RIGHT = ATTENTION.replace("SCALE", "self.head_dim ** 0.5")
 WRONG = ATTENTION.replace("SCALE", "1")
+MODEL = """
+import tiktoken_that_is_not_installed
+from previous_chapters import MultiHeadAttention
+import torch
+import torch.nn as nn
+from torch.utils.data import Dataset
+
+class GPTDatasetV1(Dataset):
+    def __init__(self, txt, tokenizer, max_length, stride):
+        ids = tokenizer.encode(txt, allowed_special={"<|endoftext|>"})
+        starts = range(0, len(ids) - max_length, stride)
+        self.input_ids = [torch.tensor(ids[i : i + max_length]) for i in starts]
+        self.target_ids = [torch.tensor(ids[i + 1 : i + max_length + 1]) for i in starts]
+
+    def __len__(self):
+        return len(self.input_ids)
+
+    def __getitem__(self, i):
+        if i >= len(self):
+            raise IndexError(i)
+        return self.input_ids[i], self.target_ids[i]
+
+class LayerNorm(nn.Module):
+    def __init__(self, emb_dim):
+        super().__init__()
+        self.eps = 1e-5
+        self.scale = nn.Parameter(torch.ones(emb_dim))
+        self.shift = nn.Parameter(torch.zeros(emb_dim))
+
+    def forward(self, x):
+        centred = x - x.mean(dim=-1, keepdim=True)
+        variance = x.var(dim=-1, keepdim=True, unbiased=UNBIASED)
+        return self.scale * centred / torch.sqrt(variance + self.eps) + self.shift
+
+class GELU(nn.Module):
+    def forward(self, x):
+        return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+
+class FeedForward(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        width = cfg["emb_dim"]
+        self.layers = nn.Sequential(nn.Linear(width, 4 * width), GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x):
+        return self.layers(x)
+
+class TransformerBlock(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.att = MultiHeadAttention(
+            d_in=cfg["emb_dim"], d_out=cfg["emb_dim"], context_length=cfg["context_length"],
+            num_heads=cfg["n_heads"], dropout=cfg["drop_rate"], qkv_bias=cfg["qkv_bias"],
+        )
+        self.ff = FeedForward(cfg)
+        self.norm1, self.norm2 = LayerNorm(cfg["emb_dim"]), LayerNorm(cfg["emb_dim"])
+        self.drop_shortcut = nn.Dropout(cfg["drop_rate"])
+
+    def forward(self, x):
+        x = x + self.drop_shortcut(self.att(self.norm1(x)))
+        return x + self.drop_shortcut(self.ff(self.norm2(x)))
+
+class GPTModel(nn.Module):
+    def __init__(self, cfg):
+        super().__init__()
+        self.tok_emb = nn.Embedding(cfg["vocab_size"], cfg["emb_dim"])
+        self.pos_emb = nn.Embedding(cfg["context_length"], cfg["emb_dim"])
+        self.drop_emb = nn.Dropout(cfg["drop_rate"])
+        self.trf_blocks = nn.Sequential(*[TransformerBlock(cfg) for _ in range(cfg["n_layers"])])
+        self.final_norm = LayerNorm(cfg["emb_dim"])
+        self.out_head = nn.Linear(cfg["emb_dim"], cfg["vocab_size"], bias=False)
+
+    def forward(self, in_idx):
+        positions = torch.arange(in_idx.shape[1], device=in_idx.device)
+        x = self.drop_emb(self.tok_emb(in_idx) + self.pos_emb(positions))
+        return self.out_head(self.final_norm(self.trf_blocks(x)))
+
+def generate_text_simple(model, idx, max_new_tokens, context_size):
+    for _ in range(max_new_tokens):
+        with torch.no_grad():
+            logits = model(idx[:, -context_size:])[:, -1, :]
+        idx = torch.cat([idx, logits.argmax(dim=-1, keepdim=True)], dim=1)
+    return idx
+
+def calc_loss_batch(input_batch, target_batch, model, device):
+    logits = model(input_batch.to(device))
+    return nn.functional.cross_entropy(logits.flatten(0, 1), target_batch.to(device).flatten())
+
+def calc_loss_loader(data_loader, model, device, num_batches=None):
+    losses = [calc_loss_batch(inputs, targets, model, device).item() for inputs, targets in data_loader]
+    return sum(losses) / len(losses)
+"""
 
 
 @pytest.mark.slow
@@ -66,6 +158,40 @@ def test_classes_that_are_right_pass_and_a_missing_scale_is_named(tmp_path: Path
     answer = next(answer for answer in check_book(file, seed=1)[1] if answer.part == "multi_head_attention")
     assert not answer.core
     assert {mistake.id for mistake in answer.mistakes} == {"attention_weights-not-scaled"}
+
+
+LATER = {
+    "next_token_windows", "multi_head_attention", "layer_norm", "gelu", "feed_forward", "transformer_block",
+    "gpt_forward", "generate_tokens", "cross_entropy", "evaluate_loss",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_later_chapters_pass_with_what_stands_in_the_file_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "previous_chapters.py").write_text(RIGHT)
+    file = tmp_path / "ch05.py"
+    file.write_text(MODEL.replace("UNBIASED", "False"))
+    book, answers = check_book(file, seed=1)
+    assert set(book.parts) >= LATER
+    wrong = [(answer.part, answer.outcome, answer.mistakes[:1]) for answer in answers if not answer.core]
+    assert wrong == []
+    assert all(answer.cases >= 5 for answer in answers), [(answer.part, answer.cases) for answer in answers]
+    said = {answer.part: " ".join(answer.remarks) for answer in answers}
+    assert "residual" in said["transformer_block"]
+    assert "ties it" in said["gpt_forward"]
+    assert "one size" in said["evaluate_loss"]
+
+
+@pytest.mark.slow
+def test_a_mistake_in_an_inner_class_is_named_in_it_and_in_what_is_made_of_it(tmp_path: Path) -> None:
+    (tmp_path / "previous_chapters.py").write_text(RIGHT)
+    file = tmp_path / "ch04.py"
+    file.write_text(MODEL.replace("UNBIASED", "True"))
+    answers = {answer.part: answer for answer in check_book(file, seed=1)[1]}
+    assert not answers["layer_norm"].core
+    for name in ("layer_norm", "transformer_block", "gpt_forward"):
+        assert answers[name].mistakes[0].id == "layer_norm-unbiased", answers[name]
+    assert answers["feed_forward"].core
 
 
 def test_a_notebook_gives_the_same_as_a_script(tmp_path: Path) -> None:

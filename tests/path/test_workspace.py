@@ -14,7 +14,7 @@ from groundup.path.answer import Answer
 from groundup.path.catalog import catalog, path_order
 from groundup.path.session import Session, first_open
 from groundup.path.texts import units
-from groundup.path.workspace import PROGRESS, Workspace, make_workspace, read_progress
+from groundup.path.workspace import PROGRESS, Workspace, file_of_stage, make_workspace, read_progress
 
 LINEAR = "def linear(x, weight, bias=None):\n    return x @ weight.T if bias is None else x @ weight.T + bias\n"
 
@@ -191,3 +191,12 @@ def test_hints_come_in_three_steps_and_are_counted(workspace: Workspace) -> None
     assert [step for step, _text in steps] == [1, 2, 3, 3]
     assert "____" in steps[2][1]
     assert Workspace(workspace.folder).progress.hints["linear"] == 3
+
+
+@pytest.mark.parametrize("number", [stage["number"] for stage in path_order()])
+def test_a_stage_s_file_of_stubs_can_be_loaded_and_holds_every_part(number: int) -> None:
+    namespace: dict[str, object] = {}
+    exec(compile(file_of_stage(number), "stage", "exec"), namespace)
+    for part in catalog().values():
+        if part.stage == number:
+            assert callable(namespace[part.name])

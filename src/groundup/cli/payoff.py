@@ -207,14 +207,14 @@ def show_voices(workspace: Workspace, _text: Path | None, session: Session, as_j
     """One model by each strategy, and the tree of a beam."""
     from ..generation import compare, encode_prompt
     from ..path.payoffs.talk import PROMPT
-    from ..path.payoffs.voices import beam_tree, last_model
+    from ..path.payoffs.voices import beam_tree, last_model, voices
 
     parts = own_parts(workspace, session)
     where, model, tokenizer = last_model(workspace.folder, parts)
     written: list[Any] = []
     if not as_json:
         say_whose(session)
-    for one in compare(model, tokenizer, PROMPT, max_tokens=40, parts=parts):
+    for one in compare(model, tokenizer, PROMPT, voices(), max_tokens=40, parts=parts):
         written.append(one)
         if not as_json:
             say(f"\n{styled(one.name, sys.stdout, bold=True)}")

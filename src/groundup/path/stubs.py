@@ -58,6 +58,8 @@ def curve(log: Log, line: Any, together: Any, cubic: Any) -> Callable[..., float
         return float((line * x).sum() + (together * x).sum() ** 2 + (cubic * x**3).sum())
 
     return f
+
+
 def _peak(token: int, vocab_size: int) -> Any:
     """Scores that fall away from one token to both sides, alike: [-1, 0, -1, -2]."""
     import torch
@@ -99,6 +101,8 @@ def _choice(chosen: Callable[[Any], Any]) -> Callable[..., Any]:
         return chosen(logits)
 
     return choose
+
+
 def sum_of_losses(_log: Log, params: Any) -> Callable[..., Any]:
     """The loss of a line: for a micro-batch (x (N, I), y (N,)) the sum of its squared errors, and N.
 
@@ -151,6 +155,8 @@ def bigram_that_is_used(log: Log) -> Callable[..., Any]:
         return logits
 
     return forward
+
+
 def table_of_log_probs(_log: Log, table: Any) -> Callable[..., Any]:
     """A model in small for texts side by side: the log-probabilities depend on the last token. table: (V, V)."""
 

@@ -259,16 +259,22 @@ def file_of_stage(number: int) -> str:
 
 def imports_for(parts: list[Part], stubs: str) -> str:
     """What the signatures of the stubs mention, and torch or NumPy wherever a part is made of them."""
-    imports: dict[str, None] = {}
+    plain, named = dict[str, str](), dict[str, set[str]]()  # by module
     for part in parts:
         source = (UNITS / part.unit / f"{part.name}.py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.Import) and node.names[0].name in ("torch", "numpy"):
-                imports[ast.unparse(node)] = None
+                plain[node.names[0].name] = ast.unparse(node)
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module != "__future__":
-                used = [alias for alias in node.names if re.search(rf"\b{alias.name}\b", stubs)]
-                imports |= {ast.unparse(ast.ImportFrom(node.module, [alias], 0)): None for alias in used}
-    return "".join(f"{line}\n" for line in imports)
+                used = {alias.name for alias in node.names if re.search(rf"\b{alias.name}\b", stubs)}
+                if node.module and used:
+                    named.setdefault(node.module, set()).update(used)
+    modules = sorted({*plain, *named}, key=lambda module: (module in plain, module))  # the standard library first
+    lines = (
+        [plain.get(module, "") for module in modules],
+        [f"from {module} import {', '.join(sorted(named[module]))}" if module in named else "" for module in modules],
+    )
+    return "".join(f"{line}\n" for pair in zip(*lines, strict=True) for line in pair if line)
 
 
 def stub_of(part: Part) -> str:

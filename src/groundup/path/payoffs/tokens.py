@@ -10,7 +10,7 @@ Read next: `reversal.py`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +60,21 @@ def learn_to_cut(parts: Callable[[str], Function], name: str, text: str, sentenc
     merges = train_bpe(text, N_BYTES + MERGES, GPT2_PATTERN)
     seconds = time.perf_counter() - began
     ids = {key: bpe_encode(sentence, merges, GPT2_PATTERN) for key, sentence in sentences.items()}
-    learnt = [bpe_decode([N_BYTES + i], merges) for i in range(len(merges))]
+    tokens = spelt(merges)
     return Cut(
         learnt_from=name,
         n_merges=len(merges),
         seconds=seconds,
-        longest=sorted((token for token in learnt if "\ufffd" not in token), key=len, reverse=True)[:8],
+        longest=sorted((token for token in tokens[N_BYTES:] if "\\x" not in token), key=len, reverse=True)[:8],
         bytes_per_token={key: len(sentences[key].encode()) / max(len(ids[key]), 1) for key in sentences},
-        pieces={key: [bpe_decode([token], merges) for token in ids[key]] for key in sentences},
+        pieces={key: [tokens[token] for token in ids[key]] for key in sentences},
         same=all(bpe_decode(ids[key], merges) == sentences[key] for key in sentences),
     )
+
+
+def spelt(merges: Sequence[Sequence[int]]) -> list[str]:
+    r"""The text of every token; bytes that are no character by themselves are written as \xe5."""
+    tokens = [bytes([byte]) for byte in range(N_BYTES)]
+    for left, right in merges:
+        tokens.append(tokens[left] + tokens[right])
+    return [token.decode("utf-8", errors="backslashreplace") for token in tokens]

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...generation import AnyStrategy
 from ...generation.cache import NextLogits
+from ...generation.compare import standard_strategies
 from ...generation.parts import GenerationParts
 from ...model.transformer import Transformer
 from ...text import Tokenizer
@@ -31,6 +33,15 @@ def last_model(folder: Path, parts: Parts) -> tuple[Path, Transformer, Tokenizer
     runs = [path for path in folder.glob("runs/*") if has_checkpoints(path / "checkpoints")]
     where = max(runs, key=lambda run: run.stat().st_mtime, default=SHIPPED)
     return where, load(where, dtype=torch.float32, parts=parts), load_tokenizer(where)
+
+
+def voices() -> dict[str, AnyStrategy]:
+    """The ways of choosing that the learner's own parts make, by name."""
+    return {
+        name: strategy
+        for name, strategy in standard_strategies().items()
+        if not name.startswith(("contrast", "typical"))
+    }
 
 
 @dataclass

@@ -14,8 +14,15 @@ LARGEST = 4.0  # of the numbers in drawn cases
 
 
 @reference
-def backpropagate(ops: list[tuple], inputs: list[float], *, wrong: Wrong = RIGHT) -> tuple[float, list[float]]:
-    """The result of a list of operations and its gradient by each input; the last result is the value."""
+def backpropagate(
+    ops: list[tuple[Any, ...]], inputs: list[float], *, wrong: Wrong = RIGHT
+) -> tuple[float, list[float]]:
+    """The result of a list of operations, and its gradient by each input: (value, gradients).
+
+    An operation is ("add", i, j), ("mul", i, j), ("tanh", i), ("exp", i) or ("log", i): what to do, and with which
+    results. The inputs are results 0, 1, …, and each operation appends one; the last of all is the value. A result that
+    is used twice adds up its gradients.
+    """
     results = list(inputs)
     for op, *places in ops:
         results.append(_result(op, *(results[i] for i in places)))

@@ -45,16 +45,18 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     if "top_p_filter-of-logits" in wrong:
         probabilities = wide
     if "top_p_filter-threshold" in wrong:
-        return _best_stays(probabilities < p, wrong)
+        return probabilities < p
     if "top_p_filter-relative" in wrong:
         return probabilities < p * probabilities.amax(-1, keepdim=True)
     if "top_p_filter-fraction-of-tokens" in wrong:
         ranks = torch.arange(best_first.shape[-1]).expand_as(best_first)  # (…, V)
         return ranks >= max(1, int(p * best_first.shape[-1]))
-    reached = probabilities.cumsum(axis)  # (…, V)
+    reached = probabilities.cumsum(0 if "top_p_filter-summed-over-rows" in wrong else axis)  # (…, V)
     if "top_p_filter-reaching-left-out" in wrong:
-        return _best_stays(reached >= p, wrong)
+        return reached >= p
     if "top_p_filter-crossing-left-out" in wrong:
+        return reached > p
+    if "top_p_filter-crossing-left-out-unless-best" in wrong:
         return _best_stays(reached > p, wrong)
     before = reached - probabilities  # (…, V)
     if "top_p_filter-one-more" in wrong:
@@ -67,7 +69,7 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
 
 def _best_stays(is_cut: Tensor, wrong: Wrong) -> Tensor:
     if "top_p_filter-none-kept" not in wrong:
-        is_cut[..., 0] = False
+        is_cut.select(0 if "top_p_filter-first-axis" in wrong else -1, 0).fill_(False)
     return is_cut
 
 
@@ -98,6 +100,8 @@ def _without(logits: Tensor, order: Tensor, is_cut: Tensor, wrong: Wrong) -> Ten
         logits.copy_(out)
     if "top_p_filter-softmax" in wrong:
         out = out.softmax(-1)
+    if "top_p_filter-log-softmax" in wrong:
+        out = out.log_softmax(-1)
     return out.float() if "top_p_filter-float32" in wrong else out
 
 

@@ -14,7 +14,7 @@ from ...reference import RIGHT, Wrong, reference
 
 @reference
 def fit_line(x: ndarray, y: ndarray, lr: float, steps: int, *, wrong: Wrong = RIGHT) -> tuple[float, float]:
-    """Gradient descent on the mean squared error of w · x + b, from w = b = 0."""
+    """Gradient descent on the mean squared error of w · x + b, from w = b = 0. x, y: (N,). Returns (w, b)."""
     if "fit_line-x-and-y-exchanged" in wrong:
         x, y = y, x
     if "fit_line-solved" in wrong:
@@ -95,7 +95,18 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case(one, np.array([0.0, 2.0]), np.array([1.0, 5.0]), 0.1, 1)
     yield case(one, np.array([1.0, 3.0]), np.array([2.0, 4.0]), 0.05, 1)
     yield case(one, np.array([0.0, 1.0, 2.0]), np.array([1.0, 3.0, 5.0]), 0.1, 1)
-    for n, lr in ((2, 0.1), (3, 0.2), (5, 0.05), (8, 0.3), (4, 0.15)):
+    for n, lr in (
+        (2, 0.1),
+        (3, 0.2),
+        (5, 0.05),
+        (8, 0.3),
+        (4, 0.15),
+        (6, 0.1),
+        (12, 0.2),
+        (7, 0.25),
+        (2, 0.4),
+        (3, 0.01),
+    ):
         yield case(one, draw.array(n) + 1, draw.array(n, scale=2), lr, 1)
     for n, lr, steps in (
         (3, 0.1, 2),

@@ -76,6 +76,10 @@ def _embedded(ids: Tensor, p: Parameters, random: Random, wrong: Wrong) -> Tenso
         tokens = embed(ids, p["wte"], torch.zeros_like(p["wpe"]), wrong=wrong)  # (B, T, C)
         return apply_dropout(tokens, rate, True, generator, wrong=wrong) + places
     x = embed(ids, p["wte"], p["wpe"], wrong=wrong)  # (B, T, C)
+    if "gpt_forward-dropout-on-each-embedding" in wrong and rate > 0:
+        places = p["wpe"][: ids.shape[1]]  # (T, C)
+        tokens, places = (apply_dropout(one, rate, True, generator, wrong=wrong) for one in (x - places, places))
+        return tokens + places
     if "gpt_forward-embeddings-scaled" in wrong:
         x = x * math.sqrt(x.shape[-1])
     if "gpt_forward-no-dropout-on-embeddings" in wrong:
@@ -153,6 +157,8 @@ def _logits(x: Tensor, p: Parameters, wrong: Wrong) -> Tensor:
         logits = _norm(logits, p, wrong)
     if "gpt_forward-logits-scaled" in wrong:
         logits = logits / math.sqrt(x.shape[-1])
+    if "gpt_forward-axes-exchanged" in wrong:
+        return logits.transpose(1, 2)  # (B, V, T)
     if "gpt_forward-ids" in wrong:
         return logits.argmax(-1)  # (B, T)
     if "gpt_forward-probabilities" in wrong:
@@ -174,6 +180,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     one = "embedding, block, final norm, output"
     for b, t, v, n_positions, c, h in ((1, 2, 4, 2, 3, 1), (2, 3, 7, 5, 4, 2), (3, 4, 6, 4, 6, 3), (2, 2, 4, 4, 4, 1)):
         yield case(one, draw.ids(b, t, below=v), _drawn(draw, v, n_positions, c, 1), 1, h)
+    yield case(one, draw.ids(2, 3, below=5), _drawn(draw, 5, 4, 4, 1, wide=2), 1, 2)
     each = "each block with its own weights, h.0 first, on what the one before it gives"
     for b, t, v, n_positions, c, n, h in (
         (1, 2, 4, 3, 3, 2, 1),
@@ -206,9 +213,14 @@ def cases(draw: Draw) -> Iterator[Case]:
             yield edge("any floating-point dtype", ids, p, n, 2, tolerance=COARSE, dtype_counts=False)
 
 
-def _drawn(draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: float = 1.0) -> Parameters:
-    """Parameters that keep features at an ordinary size, all biases given. scale: of what the blocks add."""
-    f, sharp = 2 * c, 1.5 / math.sqrt(c)
+def _drawn(
+    draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: float = 1.0, wide: int = 4
+) -> Parameters:
+    """Parameters that keep features at an ordinary size, all biases given. scale: of what the blocks add.
+
+    wide: how much wider a feed-forward network is within than without; in the book always 4 times.
+    """
+    f, sharp = wide * c, 1.5 / math.sqrt(c)
     p = {"wte": draw.tensor(v, c) + 0.3, "wpe": draw.tensor(n_positions, c)}
     for i in range(n_layers):
         block = {f"attn.w_{name}": draw.tensor(c, c, scale=sharp) for name in "qkv"}
@@ -224,7 +236,7 @@ def _drawn(draw: Draw, v: int, n_positions: int, c: int, n_layers: int, scale: f
 
 def _silent(c: int, f: int = 0) -> Parameters:
     """What in the first block writes into the stream, being 0."""
-    f = f or 2 * c
+    f = f or 4 * c
     p = {"attn.w_o": torch.zeros(c, c), "attn.b_o": torch.zeros(c)}
     p |= {"mlp.w_down": torch.zeros(c, f), "mlp.b_down": torch.zeros(c)}
     return {f"h.0.{name}": value for name, value in p.items()}
@@ -236,57 +248,55 @@ SMALL, EPS = 0.003, 1e-5  # of a variance as small as the norm's epsilon somethi
 
 
 def _dropout_cases(draw: Draw) -> Iterator[Case]:
-    """One place at a time: a feature that is SMALL everywhere reaches the end, unless it is dropped."""
-    rate = 0.2
-    places = {
-        "dropout acts on the embeddings, on the sum of token and position": {"wte": SMALL / 2, "wpe": SMALL / 2},
-        "dropout acts in the first block": {"h.0.attn.b_o": SMALL},
-        "dropout acts in the last block": {"h.1.mlp.b_down": SMALL},
-    }
-    for shows, full in places.items():
+    """One place at a time: features that are SMALL and -SMALL in turns reach the end, unless they are dropped."""
+    rate, wave = 0.2, SMALL * torch.tensor([1.0, -1.0]).repeat(16)  # (C,)
+    places = {"wte": wave / 2, "wpe": wave / 2}, {"h.0.attn.b_o": wave}, {"h.1.mlp.b_down": wave}
+    for full in places:
         ids, p = draw.ids(6, 8, below=32), _transparent(draw, full)
         for generator in (None, draw.seed_value()):
             options: dict[str, Any] = {"dropout": rate} | ({} if generator is None else {"generator": generator})
+            shows = "dropout acts on the embeddings and in every block, scaled by 1/(1 - p)"
             yield case(shows, ids, p, 2, 4, view=_dropped, **options)
-    for full in ({"wte": 1.0}, {"h.0.mlp.b_down": 1.0}):
+    for full in ({"wte": wave}, {"h.0.mlp.b_down": wave}):
         ids, p, seed = draw.ids(1, 8, below=32), _transparent(draw, full), draw.seed_value()
         one = Call((ids, p, 1, 1), {"dropout": rate, "generator": seed})
         yield Case("the same generator drops the same", (one, one), EDGE, view=_same_value)
-    ids, p = draw.ids(2, 4, below=6), _drawn(draw, 6, 5, 8, 2)
-    one, two = (Call((ids, p, 2, 2), {"dropout": 0.5, "generator": draw.seed_value()}) for _ in range(2))
+    ids, p = draw.ids(1, 3, below=6), _drawn(draw, 6, 5, 4, 1)
+    one, two = (Call((ids, p, 1, 2), {"dropout": 0.5, "generator": draw.seed_value()}) for _ in range(2))
     yield Case("each call drops others", (one, two), view=_same_value)
-    yield edge("dropout = 0 changes nothing", ids, p, 2, 2, dropout=0.0, generator=draw.seed_value())
+    yield edge("dropout = 0 changes nothing", ids, p, 1, 2, dropout=0.0, generator=draw.seed_value())
 
 
-def _transparent(draw: Draw, full: dict[str, float]) -> Parameters:
+def _transparent(draw: Draw, full: dict[str, Tensor]) -> Parameters:
     """A model of two layers whose blocks and embeddings are 0 but for what is full, and whose output is the stream."""
     p = {name: torch.zeros_like(value) for name, value in _drawn(draw, 32, 16, 32, 2).items()}
     norms = ("ln1.weight", "ln2.weight", "ln_f.weight")
     p |= {name: torch.ones_like(value) for name, value in p.items() if name.endswith(norms)}
-    p |= {name: torch.full_like(p[name], value) for name, value in full.items()}
+    p |= {name: value.expand_as(p[name]).contiguous() for name, value in full.items()}
     return p | {"lm_head.weight": torch.eye(32)}
 
 
 def _dropped(seen: list[Observation]) -> str:
-    """What all correct ways of dropping have in common, where a row of the stream holds 0 and one other number."""
+    """What all correct ways of dropping have in common, where the stream holds a, -a, and 0 for what is dropped."""
     out = seen[0]["value"].double()  # (B, T, C)
     if out.ndim != 3:
         return f"shape {tuple(out.shape)}"
-    unclear = "no row in which some features are dropped, and others not"
-    out = out[out.amax(-1) - out.amin(-1) > 1e-3]  # (n, C)
-    if not len(out):
-        return unclear
-    low, high = out.amin(-1, keepdim=True), out.amax(-1, keepdim=True)  # (n, 1)
-    share = (out - low) / (high - low)  # (n, C)
-    gone = share < 0.5  # (n, C)
-    kept = 1 - gone.double().mean(-1, keepdim=True)  # (n, 1)
-    # A stream of 0 and a is normalised to two numbers with the distance a/√(a²·kept·(1 - kept) + ε).
-    apart = (high - low) ** 2  # (n, 1)
-    scales = (apart * EPS / (1 - apart * kept * (1 - kept))).sqrt() / SMALL  # (n, 1)
+    low, high = out.amin(-1, keepdim=True), out.amax(-1, keepdim=True)  # (B, T, 1)
+    empty = (high - low < 1e-3)[..., 0]  # (B, T)
+    if float(empty.double().mean()) > 0.05:
+        return "whole rows are gone"
+    out, low, high = out[~empty], low[~empty], high[~empty]  # (n, C)
+    level = 2 * (out - low) / (high - low) - 1  # (n, C)
+    sizes = sorted(set(level.abs().mul(10).round().div(10).flatten().tolist()))
+    if sizes != [0.0, 1.0]:
+        return f"of what is there the sizes are {sizes}" if len(sizes) < 4 else "all kinds of numbers"
+    # Normalised, a and -a are 2·a/√(a²·q + ε) apart, with q = the variance of the levels.
+    apart, q = (high - low) ** 2, level.round().var(-1, correction=0, keepdim=True)  # (n, 1)
+    scales = (apart * EPS / (4 - apart * q)).sqrt() / SMALL  # (n, 1)
     scale, spread = float(scales.mean()), float(scales.max() - scales.min())
-    if bool(((share > 0.01) & (share < 0.99)).any()) or not (0.1 < scale < 10 and spread < 0.01):
-        return unclear
-    rate = round(5 * float(gone.double().mean())) / 5  # nine standard deviations to either side
+    if not (0.1 < scale < 10 and spread < 0.01):
+        return "no numbers of the stream"
+    rate = round(5 * float((level.round() == 0).double().mean())) / 5  # nine standard deviations to either side
     return f"{rate:.1f} dropped, the others {1.25 * 2 ** (round(4 * math.log2(scale / 1.25)) / 4):.3g} times as large"
 
 

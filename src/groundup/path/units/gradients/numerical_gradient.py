@@ -102,7 +102,16 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case(central, Stub("curve", (nothing, np.ones(1), nothing)), np.array([3.0]), 0.5)  # x²
     yield case(central, Stub("curve", (np.zeros(2), np.ones(2), np.zeros(2))), np.array([1.0, 2.0]), 0.5)  # (x + y)²
     yield case(central, Stub("curve", (np.array([2.0, -1.0]), np.zeros(2), np.zeros(2))), np.array([5.0, 7.0]), 0.1)
-    for shape, eps in (((3,), 0.1), ((5,), 0.25), ((1,), 0.5), ((4,), 1e-3), ((2,), 0.3)):
+    for shape, eps in (
+        ((3,), 0.1),
+        ((5,), 0.25),
+        ((1,), 0.5),
+        ((4,), 1e-3),
+        ((2,), 0.3),
+        ((6,), 0.2),
+        ((7,), 0.1),
+        ((3,), 0.4),
+    ):
         yield case(central, _curve(draw, *shape), draw.array(*shape), eps)
     for shape, eps in (((2, 3), 0.1), ((3, 2), 0.2), ((3, 3), 0.25), ((2, 2), 0.1), ((4, 1), 0.1), ((1, 4), 0.2)):
         yield case("a slope for every number, in the shape of x", _curve(draw, *shape), draw.array(*shape), eps)

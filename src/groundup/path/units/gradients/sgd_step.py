@@ -15,7 +15,7 @@ from ...reference import RIGHT, Wrong, reference
 
 @reference
 def sgd_step(params: list[Tensor], grads: list[Tensor], lr: float, *, wrong: Wrong = RIGHT) -> None:
-    """Move every parameter against its gradient, in place."""
+    """Move every parameter against its gradient, in place: by lr times the gradient."""
     if "sgd_step-first-alone" in wrong:
         params, grads = params[:1], grads[:1]
     if "sgd_step-last-alone" in wrong:
@@ -62,7 +62,15 @@ def cases(draw: Draw) -> Iterator[Case]:
     by_hand = [torch.tensor([1.0, 2.0])], [torch.tensor([10.0, -20.0])]
     for lr in (0.1, 1.0):
         yield _case("each number moves by lr times its gradient, downhill", *by_hand, lr)
-    for shapes in (((3,),), ((2, 3),), ((2, 3), (3,)), ((4,), (2, 2), (1,)), ((3, 3), (3, 3)), ((2, 1, 3), (5,))):
+    for shapes in (
+        ((3,),),
+        ((2, 3),),
+        ((2, 3), (3,)),
+        ((4,), (2, 2), (1,)),
+        ((3, 3), (3, 3)),
+        ((2, 1, 3), (5,)),
+        ((6, 2), (2,), (2, 6), (6,)),
+    ):
         for lr in (0.1, 0.5, 2.0):
             yield _case("every parameter moves, by its own gradient", *_drawn(draw, *shapes), lr)
     for shapes in (((3,),), ((2, 2), (4,)), ((2, 3), (3,), (1, 2))):

@@ -17,7 +17,7 @@ EPS = 1e-5
 
 
 @reference
-def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = EPS, *, wrong: Wrong = RIGHT) -> Tensor:
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float = 1e-5, *, wrong: Wrong = RIGHT) -> Tensor:
     """Give each token's features mean 0 and variance 1, then scale and shift each feature.
 
     x: (…, C), weight: (C,), bias: (C,) or None -> (…, C). The variance is the biased one, over the last axis.

@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 
 @reference
-def broadcast_shapes(a: tuple, b: tuple, *, wrong: Wrong = RIGHT) -> tuple:
+def broadcast_shapes(a: tuple[int, ...], b: tuple[int, ...], *, wrong: Wrong = RIGHT) -> tuple[int, ...]:
     """The shape of a sum of two arrays, by NumPy's rule. Raises ValueError when they do not fit."""
     if "broadcast_shapes-same-number-of-axes" in wrong and len(a) != len(b):
         raise ValueError(f"{a} and {b} have different numbers of axes")

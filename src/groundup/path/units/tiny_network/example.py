@@ -25,7 +25,7 @@ def numbers() -> dict[str, Any]:
         "w1": w1, "w2": w2, "lr": lr, "hidden": hidden, "error": found - y, "slope": slope,
         "dw2": slope * hidden, "dhidden": slope * w2, "dw1": slope * w2 * (1 - hidden**2) * x,
         "new_w1": float(new_w1[0, 0]), "new_b1": float(new_b1[0]), "new_w2": float(new_w2[0]), "new_b2": new_b2,
-        "loss_before": _loss(*before), "loss_after": _loss(*train_tiny_network(*XOR, *before, lr, 500)),
+        "loss_before": _loss(*before), "loss_after": _loss(*train_tiny_network(*XOR, *before, lr, 100)),
     }  # fmt: skip
 
 

@@ -172,6 +172,10 @@ def cases(draw: Draw) -> Iterator[Case]:
         (4, 1, 5, 0.05),
         (6, 4, 1, 0.1),
         (2, 5, 3, 0.3),
+        (7, 3, 6, 0.2),
+        (3, 6, 2, 0.1),
+        (8, 2, 3, 0.5),
+        (2, 3, 7, 0.05),
     ):
         yield case(one, *_drawn(draw, n, i, h), lr, 1)
     for n, lr in ((2, 0.2), (3, 0.1), (4, 0.1), (5, 0.05)):  # all sizes the same: no wrong axis shows in the shape

@@ -18,7 +18,7 @@ def numbers() -> dict[str, Any]:
     params, state = {"lm_head.weight": torch.zeros(2, 1, requires_grad=True)}, {}
     seen: dict[str, list[float]] = {key: [] for key in ("loss", "gradient", "norm", "clipped", "m", "v", "weight")}
     for _ in range(2):
-        (gradient,) = torch.autograd.grad(-_forward(BATCH[0], params)[0, 0].log_softmax(-1)[0], params.values())
+        (gradient,) = torch.autograd.grad(-_forward(BATCH[0], params)[0, 0].log_softmax(-1)[0], list(params.values()))
         result = train_step(_forward, params, BATCH, state, lr=LR, max_norm=MAX_NORM)
         m, v = state["moments"]["lm_head.weight"]
         first = gradient[0, 0].item()
