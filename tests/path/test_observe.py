@@ -99,3 +99,9 @@ def test_of_several_tensors_the_first_with_another_shape_is_shown() -> None:
     assert fault is not None
     assert fault.kind == "shape"
     assert "(3,)" in shown_difference("rows", case, fault, "en")
+
+
+def test_an_error_that_is_returned_instead_of_raised_is_the_same_each_time_and_keeps_its_name_on_the_way() -> None:
+    first, second = (observe(lambda: ValueError("too long"), [Call(())]) for _ in range(2))
+    assert differ(Case("an error", (Call(()),)), first, second) is None
+    assert unpack(pack("n", 0, first)[4:])[2][0]["value"] == "ValueError('too long')"

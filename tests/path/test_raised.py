@@ -17,6 +17,7 @@ MADE = [
     ("same name as the part", "dropout = 0.1; dropout(A)"),
     ("inner sizes", "A @ A"),
     ("do not fit", "A + torch.ones(4)"),
+    ("do not fit", "A[:] = torch.ones(4)"),
     ("do not fit", "np.ones((2, 3)) @ np.ones((2, 3))"),
     ("`reshape`", "A.T.view(6)"),
     ("There are 6 numbers", "A.reshape(4, 2)"),
@@ -35,6 +36,19 @@ MADE = [
     ("divided by 0", "1 / 0"),
     ("cannot be a key", "{[]: 1}"),
     ("Two kinds of values", "[1] + 2"),
+    ("asked for a key", "{(1, 2): 3}[2, 1]"),
+    ("a single number is asked for", "int(A)"),
+    ("a single number is asked for", "float(np.ones(3))"),
+    ("names on the left", "b, t = torch.ones(3).shape"),
+    ("names on the left", "b, t = torch.ones(3, 4, 5).shape"),
+    ("more indices than axes", "A[0, 0, 0]"),
+    ("nothing to stack", "torch.stack([])"),
+    ("nothing to stack", "np.stack([])"),
+    ("different lengths", "torch.stack([A[0], A[0, :2]])"),
+    ("different lengths", "torch.tensor([[1, 2], [3]])"),
+    ("treated like a list", "list(3)"),
+    ("treated like a list", "3[0]"),
+    ("NumPy knows nothing", "P.numpy()"),
 ]
 
 
@@ -44,8 +58,9 @@ def test_a_real_message_gets_its_sentence(said: str, line: str) -> None:
     names = {"torch": torch, "np": np, "A": torch.ones(2, 3), "P": torch.ones(3, requires_grad=True)}
     with pytest.raises(Exception) as caught:
         exec(line, names)
-    assert said in usual_cause(str(caught.value), "en")
-    assert usual_cause(str(caught.value), "zh")
+    error = f"{type(caught.value).__name__}: {caught.value}"
+    assert said in usual_cause(error, "en")
+    assert usual_cause(error, "zh")
 
 
 def test_every_sentence_is_there_in_both_languages() -> None:

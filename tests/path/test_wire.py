@@ -56,10 +56,19 @@ def test_arrays_nan_tuples_sets_and_the_makings_of_arguments_come_back() -> None
     assert there_and_back({"dtype": torch.bfloat16}) == {"dtype": torch.bfloat16}
 
 
+def test_numbers_of_numpy_come_back_as_numbers_also_as_keys() -> None:
+    counts = {(np.int64(1), np.int32(2)): np.int64(3), np.float32(0.5): np.bool(True)}
+    assert there_and_back(counts) == {(1, 2): 3, 0.5: True}
+    assert there_and_back([np.float64(math.inf), np.uint8(7)]) == [math.inf, 7]
+    assert isinstance(there_and_back(np.complex64(1)), Opaque)
+    assert isinstance(there_and_back(np.longdouble(1)), Opaque)
+
+
 def test_what_cannot_travel_is_named() -> None:
     got = there_and_back(object())
     assert isinstance(got, Opaque)
     assert got == "object"
+    assert isinstance(there_and_back(Opaque("object")), Opaque)
     assert isinstance(there_and_back(torch.zeros(2, dtype=torch.complex64)), Opaque)
 
 

@@ -232,11 +232,16 @@ def test_a_stub_in_a_neighbour_s_file_is_lent_whenever_that_file_is_loaded(tmp_p
 def test_a_part_that_cannot_be_lent_may_be_named_but_not_called(tmp_path: Path) -> None:
     workspace = make_workspace(tmp_path / "my_llm")
     text = workspace.folder / "text.py"
-    body = "    counts = {}\n    for pair in zip(ids, ids[1:]):\n        counts[pair] = counts.get(pair, 0) + 1\n    return counts\n"
-    source = text.read_text().replace('    raise NotImplementedError("count_pairs")\n', body)
-    text.write_text(
-        source.replace("import torch\n", "import torch\nfrom parts import token_embedding, adamw_step\n", 1)
+    lines = (
+        "counts = {}",
+        "for pair in zip(ids, ids[1:]):",
+        "    counts[pair] = counts.get(pair, 0) + 1",
+        "return counts",
     )
+    body = "".join(f"    {line}\n" for line in lines)
+    source = text.read_text().replace('    raise NotImplementedError("count_pairs")\n', body)
+    named = "import torch\nfrom parts import token_embedding, adamw_step\n"
+    text.write_text(source.replace("import torch\n", named, 1))
     assert check_file("count_pairs", text, seed=1).passed
     text.write_text(text.read_text().replace("    counts = {}\n", "    counts = {}\n    adamw_step()\n"))
     answer = check_file("count_pairs", text, seed=1)

@@ -71,9 +71,9 @@ def say_kind(lang: str, difference: Difference) -> str:
     isnan = getattr(got, "isnan", None)
     if kind == "value" and isnan is not None and bool(isnan().any()):
         kind = "nan"
-    if kind == "type":
+    if kind == "type" and _type(difference.expected) != _type(got):
         return say(lang, "kind-type", expected=_type(difference.expected), got=_type(got))
-    return "" if kind in ("value", "raises") else say(lang, f"kind-{kind}")
+    return "" if kind in ("type", "value", "raises") else say(lang, f"kind-{kind}")
 
 
 def _type(value: Any) -> str:
@@ -123,6 +123,8 @@ def _text(value: Any) -> str:
     if numpy is not None and isinstance(value, numpy.ndarray):
         return _text(value.tolist()) if value.size <= 24 else f"<array {value.shape}>"
     match value:
+        case Opaque():
+            return str(value)
         case bool() | None | str():
             return repr(value)
         case float():

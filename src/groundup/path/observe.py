@@ -23,6 +23,7 @@ from ..randomness import seeded_generator
 from .case import Call, Kept, Seed, Stub
 from .deferred import torch_if_there
 from .stubs import make
+from .wire import Opaque
 
 Observation = dict[str, Any]
 
@@ -151,5 +152,7 @@ def _detached(value: Any, *, copied: bool = False) -> Any:
             return {key: _detached(item, copied=copied) for key, item in value.items()}
         case _ if type(value).__name__ in ("Tensor", "Parameter"):
             return value.detach().clone() if copied else value.detach()
+        case BaseException():  # returned instead of raised; no two of them are equal
+            return Opaque(f"{type(value).__name__}({message_of(value)!r})")
         case _:
             return value

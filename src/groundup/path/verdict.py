@@ -118,14 +118,16 @@ class Why:
         first = min(numbers, key=lambda i: (self.cases[i].tier != CORE, i))
         difference = self.differences[first]
         what = say(self.lang, "shows", property=self.part.property_words(self.cases[first].shows, self.lang))
+        cause = ""
         if difference.kind == "raises":
-            error = f"{difference.got['classes'][0]}: {next(iter(difference.got['message'].splitlines()), '')}"
+            name, message = difference.got["classes"][0], difference.got["message"]
+            error = f"{name}: {next(iter(message.splitlines()), '')}"
             # A slip of Python's says nothing about the property of the case in which it happened first.
             is_slip = SLIPS.intersection(difference.got["classes"])
             what = say(self.lang, "raises-alone" if is_slip else "raises", what=what, error=error)
+            cause = usual_cause(f"{name}: {message}", self.lang)
         why = say(self.lang, "why-unknown", failed=len(numbers), cases=len(self.cases))
         kind = self.in_common(numbers) or say_kind(self.lang, difference)
-        cause = usual_cause(difference.got["message"], self.lang) if difference.kind == "raises" else ""
         between = "" if self.lang == "zh" else " "  # sentences
         why = between.join(filter(None, (cause, kind, why, self.inner(numbers))))
         return Found(None, False, what, why, self.evidence(numbers), say(self.lang, "hint-unknown"))

@@ -113,6 +113,8 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
         case Call(arguments, keywords, gradients, trained):
             trees = [_tree(one, blobs, depth + 1) for one in (arguments, keywords, trained)]
             return ["call", *trees, gradients]
+        case Opaque():
+            return ["opaque", str(value)]
         case list() | tuple():
             kind = "list" if isinstance(value, list) else "tuple"
             return [kind, [_tree(item, blobs, depth + 1) for item in value]]
@@ -125,10 +127,11 @@ def _tree(value: Any, blobs: list[bytes], depth: int) -> Any:
             return _array_tree(value, blobs)
 
 
-def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
+def _array_tree(value: Any, blobs: list[bytes]) -> Any:
     """A tensor or a NumPy array as [kind, dtype, shape], a dtype by its name; of anything else the name of its type.
 
-    Whether it is one is asked without importing either: who has one has imported it.
+    A single number of NumPy's is a number, which may also be a key. Whether it is a tensor or an array is asked without
+    importing either: who has one has imported it.
     """
     torch, numpy = torch_if_there(), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
@@ -138,7 +141,9 @@ def _array_tree(value: Any, blobs: list[bytes]) -> list[Any]:
             blobs.append(flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b"")
             return ["tensor", dtype, list(value.shape)]
         return ["opaque", f"Tensor ({dtype}, {str(value.layout).removeprefix('torch.')}, {value.device.type})"[:100]]
-    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+    if numpy is not None and isinstance(value, numpy.generic) and type(number := value.item()) in (bool, int, float):
+        return _tree(number, blobs, 0)
+    if numpy is not None and isinstance(value, numpy.ndarray):
         array = numpy.ascontiguousarray(value)
         if str(array.dtype) in DTYPES:
             blobs.append(array.tobytes())

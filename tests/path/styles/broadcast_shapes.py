@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
+import torch
+
 
 def broadcast_shapes_zip_longest(a: tuple, b: tuple) -> tuple:
     out = []
@@ -59,3 +61,10 @@ def broadcast_shapes_by_adding_arrays(a: tuple, b: tuple) -> tuple:
     import numpy as np
 
     return (np.zeros(a) + np.zeros(b)).shape
+
+
+def broadcast_shapes_of_torch(a: tuple, b: tuple) -> tuple:
+    try:
+        return torch.broadcast_shapes(a, b)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error

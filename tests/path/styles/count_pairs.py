@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 
+import numpy as np
+
 Pair = tuple[int, int]
 
 
@@ -47,3 +49,11 @@ def count_pairs_in_numbers_of_any_kind(ids: list[int]) -> dict[Pair, float]:
         (a, b): float(sum(ids[i] == a and ids[i + 1] == b for i in range(len(ids) - 1)))
         for a, b in itertools.pairwise(ids)
     }
+
+
+def count_pairs_of_numpy_numbers(ids: list[int]) -> dict:
+    row = np.array(ids, dtype=np.int64)
+    counts: dict = {}
+    for pair in itertools.pairwise(row):
+        counts[pair] = counts.get(pair, np.int64(0)) + 1
+    return counts

@@ -54,3 +54,11 @@ def embed_from_a_failure(ids: Tensor, token_weight: Tensor, position_weight: Ten
     except IndexError as error:
         raise ValueError("the context is too short") from error
     return torch.add(places.expand(ids.shape[0], -1, -1), token_weight[ids.reshape(-1)].view(*ids.shape, -1))
+
+
+def embed_from_one_table(ids: Tensor, token_weight: Tensor, position_weight: Tensor) -> Tensor:
+    n_tokens, t = token_weight.shape[0], ids.shape[-1]
+    if t > position_weight.shape[0]:
+        raise ValueError(t)
+    both = torch.stack((ids, n_tokens + torch.arange(t).expand_as(ids)), -1)
+    return F.embedding(both, torch.cat((token_weight, position_weight))).sum(-2)

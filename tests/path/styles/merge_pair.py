@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 Pair = tuple[int, int]
 
 
@@ -65,3 +67,15 @@ def merge_pair_in_a_text_of_characters(ids: list[int], pair: Pair, new_id: int) 
     # Each id is one character, and str.replace goes from left to right without overlap.
     text = "".join(map(chr, ids)).replace(chr(pair[0]) + chr(pair[1]), chr(new_id))
     return [ord(character) for character in text]
+
+
+def merge_pair_in_numpy(ids: list[int], pair: tuple[int, int], new_id: int) -> np.ndarray:
+    row = np.array(ids, dtype=np.int64)
+    kept = np.ones(len(row), dtype=bool)
+    i = 0
+    while i + 1 < len(row):
+        if row[i] == pair[0] and row[i + 1] == pair[1]:
+            row[i], kept[i + 1] = new_id, False
+            i += 1
+        i += 1
+    return row[kept]

@@ -51,3 +51,10 @@ def next_token_windows_filled(ids: Tensor, context_length: int, stride: int) -> 
             inputs[row, k] = ids[start + k]
             targets[row, k] = ids[start + k + 1]
     return inputs, targets
+
+
+def next_token_windows_by_columns(ids: Tensor, context_length: int, stride: int) -> tuple[Tensor, Tensor]:
+    row = ids.double()[None, None, None]
+    columns = torch.nn.functional.unfold(row, (1, context_length + 1), stride=(1, stride))
+    windows = columns[0].T.to(ids.dtype)
+    return windows[:, :-1], windows[:, 1:]

@@ -6,6 +6,8 @@ import functools
 import itertools
 import operator
 
+import numpy as np
+
 
 def pack_documents_by_a_buffer(documents: list[list[int]], eos_id: int, block: int) -> list[list[int]]:
     blocks: list[list[int]] = []
@@ -46,3 +48,9 @@ def pack_documents_all_then_the_full_ones(documents: list[list[int]], eos_id: in
     row = [one for document in documents for one in (*document, eos_id)]
     pieces = [row[start : start + block] for start in range(0, len(row), block)]
     return [piece for piece in pieces if len(piece) == block]
+
+
+def pack_documents_in_numpy(documents: list[list[int]], eos_id: int, block: int) -> np.ndarray:
+    row = [token for document in documents for token in (*document, eos_id)]
+    n = len(row) // block
+    return np.array(row[: n * block], dtype=int).reshape(n, block)

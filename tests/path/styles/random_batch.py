@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 Pair = tuple[Tensor, Tensor]
 
@@ -56,3 +59,15 @@ def random_batch_by_python(ids: Tensor, batch_size: int, context_length: int, ge
     inputs = torch.cat([ids[s : s + context_length] for s in starts]).view(batch_size, context_length)
     targets = torch.cat([ids[s + 1 : s + context_length + 1] for s in starts]).view(batch_size, context_length)
     return torch.stack([inputs, targets])
+
+
+class Batch(NamedTuple):
+    inputs: Tensor
+    targets: Tensor
+
+
+def random_batch_named(ids: Tensor, batch_size: int, context_length: int, generator: torch.Generator) -> Batch:
+    rows = ids.unfold(0, context_length + 1, 1)
+    pairs = TensorDataset(rows[:, :-1], rows[:, 1:])
+    sampler = RandomSampler(pairs, replacement=True, num_samples=batch_size, generator=generator)
+    return Batch(*next(iter(DataLoader(pairs, batch_size=batch_size, sampler=sampler))))

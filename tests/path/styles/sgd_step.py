@@ -44,3 +44,11 @@ def sgd_step_of_torch(params: Tensors, grads: Tensors, lr: float) -> None:
         leaf = p.detach().requires_grad_()
         leaf.grad = g.clone()
         torch.optim.SGD([leaf], lr=lr).step()
+
+
+def sgd_step_of_an_optimizer(params: list[Tensor], grads: list[Tensor], lr: float) -> list[Tensor]:
+    leaves = [param.detach().requires_grad_() for param in params]
+    for leaf, grad in zip(leaves, grads, strict=True):
+        leaf.grad = grad.clone()
+    torch.optim.SGD(leaves, lr=lr).step()
+    return params

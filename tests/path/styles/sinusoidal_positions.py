@@ -75,3 +75,14 @@ def sinusoidal_positions_by_einsum(context_length: int, d_model: int) -> Tensor:
     out = torch.empty(context_length, half, 2)
     out[..., 0], out[..., 1] = angles.sin(), angles.cos()
     return out.view(context_length, -1)
+
+
+def sinusoidal_positions_turned_on(context_length: int, d_model: int) -> Tensor:
+    if d_model % 2:
+        raise ValueError(d_model)
+    step = 1e4 ** (-torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+    sine, cosine, rows = torch.zeros_like(step), torch.ones_like(step), []
+    for _ in range(context_length):
+        rows.append(torch.stack([sine, cosine], -1).flatten())
+        sine, cosine = sine * step.cos() + cosine * step.sin(), cosine * step.cos() - sine * step.sin()
+    return torch.stack(rows).float()

@@ -107,3 +107,17 @@ def train_tiny_network_in_place_on_copies(
         w1 -= 2 * lr * sum(np.outer(dh[i], x[i]) for i in range(len(x)))
         b1 -= 2 * lr * dh.sum(0)
     return w1, b1, w2, b2
+
+
+def train_tiny_network_in_one_vector(
+    x: ndarray, y: ndarray, w1: ndarray, b1: ndarray, w2: ndarray, b2: float, lr: float, steps: int
+) -> Any:
+    n, size = w1.shape[0], w1.size
+    every = np.concatenate([w1.ravel(), b1, w2, [b2]])
+    for _ in range(steps):
+        w, b, v, c = every[:size].reshape(w1.shape), every[size : size + n], every[size + n : -1], every[-1]
+        hidden = np.tanh(x @ w.T + b)
+        errors = 2 * (hidden @ v + c - y) / len(y)
+        back = np.outer(errors, v) * (1 - hidden**2)
+        every = every - lr * np.concatenate([(back.T @ x).ravel(), back.sum(0), hidden.T @ errors, [errors.sum()]])
+    return every[:size].reshape(w1.shape), every[size : size + n], every[size + n : -1], every[-1]

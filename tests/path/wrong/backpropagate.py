@@ -30,4 +30,27 @@ def backpropagate(ops, inputs):
 """,
         "too often",
     ),
+    (
+        """
+import math
+def backpropagate(ops, inputs):
+    v = list(inputs)
+    for op in ops:
+        f = {"add": math.fsum, "mul": math.prod, "tanh": math.tanh, "exp": math.exp, "log": math.log}[op[0]]
+        v.append(f([v[i] for i in op[1:]]) if len(op) == 3 else f(v[op[1]]))
+    g = [0.0] * len(v)
+    g[-1] = 1.0
+    for k, op in reversed(list(enumerate(ops))):
+        out = len(inputs) + k
+        if op[0] == "add":
+            g[op[1]] += g[out]; g[op[2]] += g[out]
+        elif op[0] == "mul":
+            g[op[1]] += g[out] * v[op[2]]; g[op[2]] += g[out] * v[op[1]]
+        elif op[0] == "tanh": g[op[1]] += g[out] * (1 - v[out] ** 2)
+        elif op[0] == "exp": g[op[1]] += g[out] * math.exp(v[out])
+        elif op[0] == "log": g[op[1]] += g[out] / v[out]
+    return v[-1], g[:len(inputs)]
+""",
+        "exp is taken of the result once more",
+    ),
 ]

@@ -15,4 +15,20 @@ def broadcast_shapes(a, b):
 """,
         "zip",
     ),
+    (
+        """
+def broadcast_shapes(a, b):
+    n = max(len(a), len(b))
+    a = (1,) * (n - len(a)) + a
+    b = (1,) * (n - len(b)) + b
+    out = []
+    for x, y in zip(a, b):
+        if x == y or x == 1 or y == 1:
+            out.append(max(x, y))
+        else:
+            raise ValueError(f"{a} {b}")
+    return tuple(out)
+""",
+        "larger of the two",
+    ),
 ]

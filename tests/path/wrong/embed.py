@@ -19,4 +19,15 @@ def embed(ids, token_weight, position_weight):
 """,
         "wrap",
     ),
+    (
+        """
+import torch
+def embed(ids, token_weight, position_weight):
+    b, t = ids.shape
+    if t > position_weight.shape[1]:
+        raise ValueError("too long")
+    return token_weight[ids] + position_weight[torch.arange(t)]
+""",
+        "width",
+    ),
 ]

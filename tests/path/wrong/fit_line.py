@@ -14,4 +14,17 @@ def fit_line(x, y, lr, steps):
 """,
         "sequential",
     ),
+    (
+        """
+import numpy as np
+def fit_line(x, y, lr, steps):
+    w, b = 0.0, 0.0
+    for _ in range(steps):
+        e = w * x + b - y
+        w = w - lr * 2 * e * x
+        b = b - lr * 2 * e
+    return w, b
+""",
+        "not averaged",
+    ),
 ]

@@ -22,4 +22,13 @@ def next_token_windows(ids, context_length, stride):
 """,
         "off by one.*last window",
     ),
+    (
+        """
+import torch
+def next_token_windows(ids, context_length, stride):
+    t = context_length
+    return [(ids[i:i + t], ids[i + 1:i + t + 1]) for i in range(0, len(ids) - t, stride)]
+""",
+        "list of pairs",
+    ),
 ]

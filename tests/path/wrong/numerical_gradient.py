@@ -29,4 +29,17 @@ def numerical_gradient(f, x, eps=1e-5):
 """,
         "first axis",
     ),
+    (
+        """
+import numpy as np
+def numerical_gradient(f, x, eps=1e-5):
+    g = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        y = x; y[i] += eps
+        z = x; z[i] -= eps
+        g[i] = (f(y) - f(z)) / (2 * eps)
+    return g
+""",
+        "alias",
+    ),
 ]

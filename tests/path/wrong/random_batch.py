@@ -25,4 +25,16 @@ def random_batch(ids, batch_size, context_length, generator):
 """,
         "generator is ignored",
     ),
+    (
+        """
+import torch
+def random_batch(ids, batch_size, context_length, generator):
+    torch.manual_seed(generator.initial_seed())
+    starts = torch.randint(0, len(ids) - context_length, (batch_size,))
+    x = torch.stack([ids[s:s + context_length] for s in starts])
+    y = torch.stack([ids[s + 1:s + 1 + context_length] for s in starts])
+    return x, y
+""",
+        "does not move on",
+    ),
 ]

@@ -16,4 +16,18 @@ def sinusoidal_positions(context_length, d_model):
 """,
         "frequency of its own",
     ),
+    (
+        """
+import math, torch
+def sinusoidal_positions(context_length, d_model):
+    if d_model % 2: raise ValueError("d_model must be even")
+    pe = torch.zeros(context_length, d_model)
+    position = torch.arange(context_length).unsqueeze(1)
+    div = torch.exp(torch.arange(0, d_model, 2) * (math.log(10000.0) / d_model))
+    pe[:, 0::2] = torch.sin(position * div)
+    pe[:, 1::2] = torch.cos(position * div)
+    return pe
+""",
+        "minus sign",
+    ),
 ]

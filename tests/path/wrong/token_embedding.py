@@ -11,4 +11,12 @@ def token_embedding(ids, weight):
 """,
         "padding",
     ),
+    (
+        """
+import torch
+def token_embedding(ids, weight):
+    return torch.stack([weight[int(i)] for i in ids])
+""",
+        "more axes",
+    ),
 ]

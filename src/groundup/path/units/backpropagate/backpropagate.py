@@ -46,7 +46,11 @@ def _back(ops: Ops, results: list[float], gradients: list[float], wrong: Wrong) 
         order = reversed(range(1, len(ops)))
     for k in order:
         op, *places = ops[k]
-        dy = 1.0 if "backpropagate-not-chained" in wrong else gradients[first + k]
+        dy = gradients[first + k]
+        if "backpropagate-not-chained" in wrong or (
+            "backpropagate-functions-not-chained" in wrong and len(places) == 1
+        ):
+            dy = 1.0
         slopes = _slopes(op, results[first + k], [results[i] for i in places], wrong)
         for i, slope in zip(places, slopes, strict=True):
             if "backpropagate-overwritten" in wrong:
@@ -117,6 +121,8 @@ def _exp_slope(a: float, y: float, wrong: Wrong) -> float:
         return a * math.exp(a - 1.0)
     if "backpropagate-exp-gets-input" in wrong:
         return a
+    if "backpropagate-exp-of-the-result" in wrong:
+        return math.exp(y)
     return 1.0 if "backpropagate-exp-straight" in wrong else y
 
 

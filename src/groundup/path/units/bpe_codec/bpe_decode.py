@@ -28,7 +28,7 @@ def bpe_decode(ids: list[int], merges: list[tuple[int, int]], *, wrong: Wrong = 
     if "bpe_decode-negative-index" in wrong:
         return _text(b"".join(_by_index(one, merges) for one in ids), wrong)
     tokens = _tokens(merges, wrong)
-    pieces = [tokens[one] for one in ids]
+    pieces = [tokens[one] for one in ids if one < 256 or "bpe_decode-merges-skipped" not in wrong]
     if "bpe_decode-not-joined" in wrong:
         return [_text(piece, wrong) for piece in pieces]  # pyright: ignore[reportReturnType]
     if "bpe_decode-each-token-alone" in wrong:
@@ -69,6 +69,10 @@ def _tokens(merges: list[Pair], wrong: Wrong) -> dict[int, bytes]:
 def _text(pieces: bytes, wrong: Wrong) -> Any:
     if "bpe_decode-byte-string" in wrong:
         return pieces
+    if "bpe_decode-printed" in wrong:
+        return str(pieces)
+    if "bpe_decode-escaped" in wrong:
+        return pieces.decode("utf-8", "backslashreplace")
     if "bpe_decode-latin" in wrong:
         return pieces.decode("latin-1")
     if "bpe_decode-ascii" in wrong:

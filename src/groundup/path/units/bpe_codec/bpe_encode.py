@@ -93,6 +93,11 @@ def _merged(ids: list[int], merges: list[Pair], wrong: Wrong) -> list[int]:
     choose = _chooser(new_ids, wrong)
     if choose is not None:
         return _merged_by_choice(ids, new_ids, choose, wrong)
+    if "bpe_encode-unknown-first" in wrong:
+        while len(ids) > 1 and all(pair in new_ids for pair in pairwise(ids)):
+            pair = min(pairwise(ids), key=new_ids.__getitem__)
+            ids = merge_pair(ids, pair, new_ids[pair], wrong=wrong)
+        return ids
     if "bpe_encode-longest-match" in wrong:
         return _longest_matches(ids, merges)
     if "bpe_encode-grows" in wrong:

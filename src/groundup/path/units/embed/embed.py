@@ -19,6 +19,10 @@ def embed(ids: Tensor, token_weight: Tensor, position_weight: Tensor, *, wrong: 
     ids: (B, T), token_weight: (V, C), position_weight: (L, C) -> (B, T, C). Raises ValueError when T > L.
     """
     n_tokens, length = ids.shape[-1], position_weight.shape[0]
+    if "embed-width-checked" in wrong:
+        length = position_weight.shape[1]
+    if "embed-vocabulary-checked" in wrong:
+        length = token_weight.shape[0]
     if "embed-batch-checked" in wrong or "embed-length-of-the-batch" in wrong:
         n_tokens = len(ids)
     if n_tokens > length or ("embed-full-context-refused" in wrong and n_tokens == length):

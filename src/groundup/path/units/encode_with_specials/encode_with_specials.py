@@ -43,7 +43,11 @@ def encode_with_specials(
     known = _ids_of(specials, merges, wrong)
     rows: list[list[int]] = []
     for part, is_special in _parts(text, specials, chosen, wrong):
-        if is_special:
+        if is_special and "encode_with_specials-string-itself" in wrong:
+            rows.append([part])  # pyright: ignore[reportArgumentType]
+        elif is_special and "encode_with_specials-id-in-a-list" in wrong:
+            rows.append([[known[part]]])  # pyright: ignore[reportArgumentType]
+        elif is_special:
             rows.append([known[part]])
         if not is_special or "encode_with_specials-kept-as-text" in wrong:
             rows.append(bpe_encode(part, merges, pattern, wrong=wrong))
@@ -83,6 +87,8 @@ def _parts(text: str, specials: Collection[str], chosen: list[str], wrong: Wrong
     """The text cut before and after each special string, and whether each part is one."""
     if "encode_with_specials-words-apart" in wrong:
         return [(part, part in chosen) for part in regex.split(r"(\s+)", text)]
+    if "encode_with_specials-split-at-spaces" in wrong:
+        return [(part, part in chosen) for part in regex.split("( )", text)]
     if "encode_with_specials-spaces-added" in wrong:
         for one in chosen:
             text = text.replace(one, f" {one} ")

@@ -24,6 +24,8 @@ def fit_line(x: ndarray, y: ndarray, lr: float, steps: int, *, wrong: Wrong = RI
     with np.errstate(all="ignore"):  # with a mistake, numbers may run away
         for _ in range(steps):
             w, b = _step(x, y, w, b, lr, wrong)
+    if "fit_line-not-averaged" in wrong:
+        return w, b
     return (float(b), float(w)) if "fit_line-results-exchanged" in wrong else (float(w), float(b))
 
 
@@ -69,6 +71,8 @@ def _gradients(x: ndarray, y: ndarray, w: Any, b: Any, wrong: Wrong) -> tuple[An
     if "fit_line-root" in wrong:
         factor /= 2 * max(float(np.sqrt(np.mean(errors**2))), 1e-12)
     by_w = errors if "fit_line-x-missing" in wrong else errors * x
+    if "fit_line-not-averaged" in wrong:
+        return factor * by_w, factor * errors
     if "fit_line-b-with-x" in wrong:
         return factor * np.mean(by_w), factor * np.mean(by_w)
     if "fit_line-b-half" in wrong:

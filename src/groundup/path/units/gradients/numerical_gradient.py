@@ -24,7 +24,7 @@ def numerical_gradient(
     if "numerical_gradient-forward-and-on" in wrong:
         return _forward_and_on(f, x, eps)
     moved = x if "numerical_gradient-not-restored" in wrong or "numerical_gradient-left-above" in wrong else x.copy()
-    gradient = np.zeros_like(x)
+    gradient = np.zeros(len(x)) if "numerical_gradient-first-axis" in wrong else np.zeros_like(x)
     for place in _places(x, wrong):
         gradient[place] = _slope(f, moved, place, eps, wrong)
     if "numerical_gradient-negated" in wrong:
@@ -47,7 +47,7 @@ def _forward_and_on(f: Callable[[ndarray], float], x: ndarray, eps: float) -> nd
 
 def _places(x: ndarray, wrong: Wrong) -> list[Any]:
     """What is moved, one after the other."""
-    if "numerical_gradient-rows" in wrong:
+    if "numerical_gradient-rows" in wrong or "numerical_gradient-first-axis" in wrong:
         return list(range(len(x)))
     if "numerical_gradient-everything" in wrong:
         return [...]
@@ -72,8 +72,10 @@ def _slope(f: Callable[[Any], float], x: ndarray, place: Any, eps: float, wrong:
     below = f(x)
     if "numerical_gradient-left-above" in wrong:
         x[place] = before + eps
-    elif "numerical_gradient-not-restored" not in wrong:
+    elif "numerical_gradient-not-restored" not in wrong and "numerical_gradient-copy-not-restored" not in wrong:
         x[place] = before
+    if "numerical_gradient-no-copy" in wrong:
+        return below - below
     if "numerical_gradient-forward" in wrong:
         return (above - here) / eps
     if "numerical_gradient-backward" in wrong:

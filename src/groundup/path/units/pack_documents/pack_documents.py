@@ -31,7 +31,7 @@ def pack_documents(documents: list[list[int]], eos_id: int, block: int, *, wrong
         documents = sorted(documents, key=len)
     if "pack_documents-each-by-itself" in wrong or "pack_documents-each-kept" in wrong:
         keep = frozenset({"pack_documents-rest-kept"}) if "pack_documents-each-kept" in wrong else wrong
-        rows = [_joined([document], eos_id, wrong) for document in documents]
+        rows = [_joined([document], eos_id, block, wrong) for document in documents]
         return [full for row in rows for full in _blocks(row, eos_id, block, keep)]
     if "pack_documents-one-a-block" in wrong:
         rows = [[*document, eos_id][:block] for document in documents]
@@ -41,16 +41,19 @@ def pack_documents(documents: list[list[int]], eos_id: int, block: int, *, wrong
     if "pack_documents-eos-ends-blocks" in wrong and block > 1:
         row = [one for document in documents for one in document]
         return [[*full, eos_id] for full in _blocks(row, eos_id, block - 1, wrong)]
-    return _blocks(_joined(documents, eos_id, wrong), eos_id, block, wrong)
+    return _blocks(_joined(documents, eos_id, block, wrong), eos_id, block, wrong)
 
 
-def _joined(documents: list[Row], eos_id: int, wrong: Wrong) -> Row:
+def _joined(documents: list[Row], eos_id: int, block: int, wrong: Wrong) -> Row:
     """All documents in a row."""
     row: Row = []
     for document in documents:
         if "pack_documents-eos-before" in wrong or "pack_documents-eos-on-both-sides" in wrong:
             row.append(eos_id)
-        row += document
+        if "pack_documents-appended" in wrong:
+            row.append(document)  # pyright: ignore[reportArgumentType]
+        else:
+            row += document[: block - 1] if "pack_documents-documents-cut" in wrong else document
         if not ("pack_documents-eos-before" in wrong or "pack_documents-no-eos" in wrong):
             row.append(eos_id)
     if "pack_documents-eos-between" in wrong:
@@ -64,6 +67,8 @@ def _blocks(row: Row, eos_id: int, block: int, wrong: Wrong) -> list[Row]:
     """The row in full blocks."""
     if "pack_documents-flat" in wrong:
         return row  # pyright: ignore[reportReturnType]
+    if "pack_documents-one-row" in wrong:
+        return row[: len(row) // block * block]  # pyright: ignore[reportReturnType]
     if "pack_documents-number-of-blocks" in wrong:
         block = max(1, len(row) // block)
     if "pack_documents-rest-at-the-front" in wrong:

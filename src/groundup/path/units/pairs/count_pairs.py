@@ -66,6 +66,8 @@ def _neighbours(ids: list[int], wrong: Wrong) -> Iterable[Pair]:
         return zip(ids, ids[2:], strict=False)
     if "count_pairs-blocks" in wrong:
         return pairs[::2]
+    if "count_pairs-first-place" in wrong:
+        return [(one, ids[ids.index(one) + 1]) for one in ids[:-1]]
     if "count_pairs-last-left-out" in wrong:
         return pairs[:-1]
     if "count_pairs-first-left-out" in wrong:

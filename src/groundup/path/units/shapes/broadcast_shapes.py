@@ -46,7 +46,7 @@ def _together(one: int, other: int, wrong: Wrong) -> int:
         return min(one, other)
     if "broadcast_shapes-first-kept" in wrong:
         return one
-    if "broadcast_shapes-multiples" in wrong and max(one, other) % min(one, other) == 0:
+    if "broadcast_shapes-multiples" in wrong and min(one, other) and max(one, other) % min(one, other) == 0:
         return max(one, other)
     if "broadcast_shapes-only-b" in wrong and one == 1 != other:
         raise ValueError(f"1 is not {other}")
@@ -54,6 +54,8 @@ def _together(one: int, other: int, wrong: Wrong) -> int:
         if "broadcast_shapes-another-error" in wrong:
             raise TypeError(f"{one} and {other} do not fit")
         raise ValueError(f"{one} and {other} do not fit")
+    if "broadcast_shapes-larger" in wrong:
+        return max(one, other)
     return other if one == 1 else one
 
 
@@ -85,6 +87,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("sizes that differ, none of them 1, are a ValueError", b, a, view=_anything)
     yield edge("a shape without axes", (), (2, 3))
     yield edge("a shape without axes", (), ())
+    for a, b in (((0,), (1,)), ((1, 3), (0, 3)), ((2, 0), (2, 1))):
+        yield edge("a size of 1 is stretched, also to 0", a, b)
 
 
 def _fitting(draw: Draw, n: int) -> tuple[Shape, Shape]:

@@ -29,7 +29,13 @@ def sinusoidal_positions(context_length: int, d_model: int, *, wrong: Wrong = RI
         if "sinusoidal_positions-odd-unchecked" in wrong:
             raise RuntimeError("the sizes of tensors must match")
         raise ValueError(f"d_model is {d_model}: sine and cosine need an even width")
-    angles = _positions(context_length, wrong)[:, None] * _frequencies(d_model, wrong)  # (L, C/2)
+    frequencies = _frequencies(d_model, wrong)  # (C/2,)
+    if "sinusoidal_positions-by-the-length" in wrong:
+        frequencies = 10000.0 ** (-torch.arange(0, d_model, 2, dtype=torch.float64) / context_length)
+    angles = _positions(context_length, wrong)[:, None] * frequencies  # (L, C/2)
+    if "sinusoidal_positions-minus-missing" in wrong:  # in float32, as everybody does: the angles are too large for it
+        frequencies = torch.exp(torch.arange(0, d_model, 2).float() * (math.log(10000.0) / d_model))
+        angles = torch.arange(context_length)[:, None] * frequencies  # (L, C/2)
     sines, cosines = angles.sin(), angles.cos()
     if "sinusoidal_positions-each-column" in wrong:
         cosines = (angles * 10000.0 ** (-1 / d_model)).cos()
@@ -66,6 +72,8 @@ def _frequencies(d_model: int, wrong: Wrong) -> Tensor:
         base = 1000.0
     if "sinusoidal_positions-base-100000" in wrong:
         base = 100000.0
+    if "sinusoidal_positions-log10" in wrong:
+        base = math.exp(math.log10(base))
     if "sinusoidal_positions-not-doubled" in wrong:
         powers = powers / 2
     if "sinusoidal_positions-doubled" in wrong:

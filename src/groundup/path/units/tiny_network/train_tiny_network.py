@@ -39,7 +39,10 @@ def train_tiny_network(
     if "train_tiny_network-changes-input" in wrong:
         for old, new in zip((w1, b1, w2), params, strict=False):
             old[...] = new
-    return (*params[:3], float(params[3]))
+    w1, b1, w2, b2 = params
+    if "train_tiny_network-biases-not-summed" not in wrong:
+        b2 = float(b2)
+    return (w1, w2, b1, b2) if "train_tiny_network-results-exchanged" in wrong else (w1, b1, w2, b2)
 
 
 def _step(x: ndarray, y: ndarray, params: Params, lr: float, wrong: Wrong) -> Params:
@@ -97,10 +100,14 @@ def _gradients(x: ndarray, y: ndarray, params: Params, wrong: Wrong, back_throug
         through = np.ones_like(w2)
     dhidden = dy[:, None] * through * _slope(before, hidden, wrong)  # (N, H)
     dw2 = (before if "train_tiny_network-w2-before-tanh" in wrong else hidden).T @ dy
-    db1 = dhidden.sum(axis=0)
+    db1, db2 = dhidden.sum(axis=0), dy.sum()
+    if "train_tiny_network-biases-not-summed" in wrong:
+        db1, db2 = dhidden, dy
     if "train_tiny_network-b1-averaged" in wrong:
         db1 = db1 / len(x)
-    return dhidden.T @ x, db1, dw2, dy.sum()
+    if "train_tiny_network-b2-averaged" in wrong:
+        db2 = db2 / len(x)
+    return dhidden.T @ x, db1, dw2, db2
 
 
 def _bent(before: ndarray, wrong: Wrong) -> ndarray:
@@ -126,6 +133,8 @@ def _slope(before: ndarray, hidden: ndarray, wrong: Wrong) -> ndarray:
         return 1 - before**2
     if "train_tiny_network-tanh-slope-not-squared" in wrong:
         return 1 - hidden
+    if "train_tiny_network-tanh-twice" in wrong:
+        return 1 - np.tanh(hidden) ** 2
     return 1 - hidden**2
 
 

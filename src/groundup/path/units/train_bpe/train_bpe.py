@@ -147,6 +147,8 @@ def _best(counts: dict[Pair, int], merges: list[Pair], wrong: Wrong) -> Pair | N
         return max(reversed(counts), key=lambda pair: counts[pair], default=None)
     if "train_bpe-ties-by-right" in wrong:
         return min(counts, key=lambda pair: (-counts[pair], pair[1], pair[0]), default=None)
+    if "train_bpe-rarest-of-all" in wrong:
+        return min(counts, key=lambda pair: (counts[pair], pair), default=None)
     if "train_bpe-rarest" in wrong:
         often = [pair for pair in counts if counts[pair] >= _least_count(wrong)]
         return min(often, key=lambda pair: (counts[pair], pair), default=None)

@@ -104,6 +104,8 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
         return inputs.flatten(), targets.flatten()  # (W*T,)
     if "next_token_windows-list" in wrong:
         return list(inputs), list(targets)
+    if "next_token_windows-pairs" in wrong:
+        return list(zip(inputs, targets, strict=False))
     if "next_token_windows-floats" in wrong:
         return inputs.float(), targets.float()
     return inputs, targets

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ....randomness import seeded_generator
-from ...case import CORE, EDGE, Call, Case, Draw, Seed
+from ...case import CORE, EDGE, Call, Case, Draw, Kept, Seed
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 
@@ -44,6 +44,8 @@ def _starts(n: int, n_ids: int, batch_size: int, length: int, generator: torch.G
     rows = 1 if "random_batch-one-start" in wrong else batch_size
     if "random_batch-always-the-same" in wrong:
         generator = seeded_generator(0)
+    if "random_batch-generator-kept-still" in wrong:
+        generator = seeded_generator(generator.initial_seed())
     first = 0
     if "random_batch-first-missing" in wrong or "random_batch-one-earlier-where-it-fits" in wrong:
         first = 1
@@ -125,6 +127,9 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield _drawn("the starts in a batch are random, each row by itself", draw, n, b, t, asks="spread")
     for n, b, t in ((1000, 8, 4), (1000, 6, 6), (500, 8, 2)):
         yield _drawn("other seeds draw other windows", draw, n, b, t, asks="seeds", calls=2)
+    for n, b, t in ((1000, 8, 4), (700, 6, 5)):
+        kept = Kept("generator", draw.seed_value())
+        yield _drawn("a generator moves on from batch to batch", draw, n, b, t, asks="seeds", calls=2, kept=kept)
     shows = "every start from 0 to N - T - 1 is possible, the last one too, and none beyond"
     for n, b, t in ((200, 6, 150), (300, 8, 240)):
         yield _drawn(shows, draw, n, b, t)
@@ -134,11 +139,22 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield _drawn("the same generator draws the same", draw, n, b, t, EDGE, asks="seeds", calls=2)
 
 
-def _drawn(shows: str, draw: Draw, n: int, b: int, t: int, tier: str = CORE, *, asks: str = "", calls: int = 1) -> Case:
+def _drawn(
+    shows: str,
+    draw: Draw,
+    n: int,
+    b: int,
+    t: int,
+    tier: str = CORE,
+    *,
+    asks: str = "",
+    calls: int = 1,
+    kept: Kept | None = None,
+) -> Case:
     """Calls with a text of n ids, none of which comes twice, so that each tells where it stands."""
     ids = torch.tensor(draw.sample(range(50_000), n))  # (N,)
     seeds = [draw.seed_value() for _ in range(calls if tier == CORE else 1)] * (1 if tier == CORE else calls)
-    several = tuple(Call((ids, b, t, Seed(seed.number))) for seed in seeds)
+    several = tuple(Call((ids, b, t, kept or Seed(seed.number))) for seed in seeds)
     return Case(shows, several, tier, view=functools.partial(_seen, ids, (b, t), asks))
 
 
