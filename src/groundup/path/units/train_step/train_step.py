@@ -97,6 +97,9 @@ def _gradients(loss: Tensor, params: Params, max_norm: float, wrong: Wrong) -> A
     if "train_step-not-clipped" in wrong:
         return clip_gradients([grad if grad is None else grad.clone() for grad in grads], max_norm, wrong=wrong)
     norm = clip_gradients(grads, max_norm, wrong=wrong)
+    if "train_step-zeroed-before-the-update" in wrong:
+        for param in params.values():
+            param.grad = torch.zeros_like(param)
     return clip_gradients(grads, max_norm, wrong=wrong) if "train_step-norm-after-clipping" in wrong else norm
 
 
