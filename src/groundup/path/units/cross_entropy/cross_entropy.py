@@ -92,7 +92,7 @@ def _losses(wide: Tensor, targets: Tensor, ignored: Tensor, wrong: Wrong) -> Ten
     if "cross_entropy-classes-from-one" in wrong:
         counted = (counted - 1) % wide.shape[-1]  # (…)
     if "cross_entropy-counts-from-the-end" in wrong:
-        counted = torch.where(targets < 0, targets + wide.shape[-1], targets)  # (…)
+        counted = torch.where(counted < 0, counted + wide.shape[-1], counted)  # (…)
     if "cross_entropy-only-negatives-replaced" in wrong and (targets >= wide.shape[-1]).any():
         raise IndexError("index out of bounds")
     if ((counted < 0) | (counted >= wide.shape[-1])).any():

@@ -180,9 +180,9 @@ def _params(draw: Draw) -> dict[str, Tensor]:
 
 
 def _batch(draw: Draw, b: int, t: int, left_out: float = 0.0) -> Batch:
-    """Inputs and targets (B, T), this share of the targets left out, but at least one of them kept and one left out."""
+    """Inputs and targets (B, T), this share of the targets left out, but not the first two, and always the last."""
     inputs, targets = draw.ids(b, t, below=V), draw.ids(b, t, below=V)
     if left_out:
         targets = targets.masked_fill(draw.mask(b, t, allowed=left_out), IGNORED)  # (B, T)
-        targets[0, 0], targets[-1, -1] = 0, IGNORED
+        targets[0, :2], targets[-1, -1] = 0, IGNORED
     return inputs, targets
