@@ -22,7 +22,7 @@ from .compare import COARSER, changes_input, differ
 from .evidence import n_numbers
 from .observe import Observation, observe
 
-SECONDS = 2.0  # for trying combinations
+SECONDS = 3.5  # for trying combinations
 MOST_CORE, MOST_EDGES = 2, 3  # mistakes at once
 WITNESSES = 8  # cases, each for another property, that a combination is asked about first
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 Log = list[Any]
+GRAPH = "a graph is built"
 
 
 def make(name: str, values: tuple[Any, ...], log: Log) -> Callable[..., Any]:
@@ -144,14 +145,18 @@ def bigram(_log: Log, trained: Any = None) -> Callable[..., Any]:
     return forward
 
 
-def bigram_that_is_used(log: Log) -> Callable[..., Any]:
-    """The same model, which notes where autograd remembers what it does."""
+def bigram_that_is_used(log: Log, trained: Any = None) -> Callable[..., Any]:
+    """The same model, which notes where autograd remembers what it does.
+
+    trained: parameters that have been trained; it notes which of them want no gradient any more.
+    """
     model = bigram(log)
+    log += [f"{name} wants no gradient" for name, param in (trained or {}).items() if not param.requires_grad]
 
     def forward(inputs: Any, params: Any) -> Any:
         logits = model(inputs, params)  # (B, T, V)
-        if logits.requires_grad and not log:
-            log.append("a graph is built")
+        if logits.requires_grad and GRAPH not in log:
+            log.append(GRAPH)
         return logits
 
     return forward

@@ -87,3 +87,13 @@ def accumulate_gradients_by_weights_of_one(loss_fn: Loss, params: list[Tensor], 
     n_tokens = torch.tensor(counts).sum()
     torch.autograd.backward(losses, [torch.ones_like(loss) / n_tokens for loss in losses])
     return torch.stack(losses).sum().div(n_tokens).item()
+
+
+def accumulate_gradients_backward_once_from_all(loss_fn: Loss, params: list[Tensor], micro_batches: list) -> float:
+    for param in params:
+        if param.grad is not None:
+            param.grad.detach_().zero_()
+    pairs = [loss_fn(one) for one in micro_batches]
+    n = sum(int(count) for _, count in pairs)
+    torch.autograd.backward([loss for loss, _ in pairs], [torch.full_like(loss, 1 / n) for loss, _ in pairs])
+    return sum(float(loss.detach()) for loss, _ in pairs) / n

@@ -73,3 +73,15 @@ def generate_tokens_in_room_made_before(next_logits, prompt, max_new_tokens, cho
     else:
         end = len(room) - 1
     return [int(token) for token in room[: end + 1]]
+
+
+def generate_tokens_through_a_window(next_logits, prompt, max_new_tokens, choose, eos_id=None, context_length=None):
+    from collections import deque
+
+    out, window = list(prompt), deque(prompt, maxlen=context_length)
+    for _ in range(max_new_tokens):
+        out.append(int(choose(next_logits(list(window)))))
+        window.append(out[-1])
+        if out[-1] == eos_id:
+            return out
+    return out

@@ -127,3 +127,37 @@ def gpt_forward_by_recursion(ids, p, n_layers, n_heads, *, dropout=0.0, generato
         return transformer_block(before, own, n_heads, dropout=dropout, generator=seeded_generator(next(seeds)))
 
     return F.linear(norm(state(n_layers), p, "ln_f"), p.get("lm_head.weight", p["wte"]))
+
+
+class Names(dict):
+    """The block's names, looked up in the model's parameters only when they are asked for."""
+
+    def __init__(self, p, i):
+        self.p, self.prefix = p, f"h.{i}."
+
+    def __getitem__(self, name):
+        return self.p[self.prefix + name]
+
+    def get(self, name, default=None):
+        return self.p.get(self.prefix + name, default)
+
+
+def gpt_forward_by_names_looked_up_late(ids, p, n_layers, n_heads, *, dropout=0.0, generator=None):
+    x = torch.nn.functional.one_hot(ids, p["wte"].shape[0]).to(p["wte"].dtype) @ p["wte"]
+    x = dropped(x + p["wpe"].narrow(0, 0, ids.shape[-1]), dropout, generator)
+    for i in range(n_layers):
+        names, (_, t, c) = Names(p, i), x.shape
+        h = F.layer_norm(x, (c,), names["ln1.weight"], names.get("ln1.bias"))
+        weights = torch.stack([names[f"attn.w_{one}"] for one in "qkv"]).view(3, n_heads, -1, c)
+        zero = torch.zeros_like(names["ln1.weight"])
+        biases = torch.stack([names.get(f"attn.b_{one}", zero) for one in "qkv"]).view(3, 1, n_heads, 1, -1)
+        q, k, v = torch.einsum("btc,nhdc->nbhtd", h, weights) + biases
+        scores = q @ k.mT * (c // n_heads) ** -0.5 + torch.full((t, t), -math.inf, dtype=x.dtype).triu(1)
+        out = dropped(scores.softmax(-1), dropout, generator) @ v
+        out = torch.einsum("bhtd,chd->btc", out, names["attn.w_o"].view(c, n_heads, -1)) + names.get("attn.b_o", zero)
+        x = x + dropped(out, dropout, generator)
+        h = F.layer_norm(x, (c,), names["ln2.weight"], names.get("ln2.bias"))
+        h = F.gelu(F.linear(h, names["mlp.w_up"], names.get("mlp.b_up")), approximate="tanh")
+        x = x + dropped(F.linear(h, names["mlp.w_down"], names.get("mlp.b_down")), dropout, generator)
+    x = F.layer_norm(x, x.shape[-1:], p["ln_f.weight"], p["ln_f.bias"])
+    return torch.einsum("btc,vc->btv", x, p.get("lm_head.weight", p["wte"]))

@@ -67,3 +67,11 @@ def layer_norm_features_first(x, weight, bias, eps=1e-5) -> Tensor:
 def layer_norm_as_group_norm(x, weight, bias, eps=1e-5) -> Tensor:
     flat = x.reshape(-1, x.shape[-1])
     return F.group_norm(flat, 1, weight, bias, eps).reshape(x.shape)
+
+
+def layer_norm_by_a_projection(x, weight, bias, eps=1e-5):
+    c = x.shape[-1]
+    centred = torch.einsum("ij,...j->...i", torch.eye(c, dtype=torch.float64) - 1 / c, x.double())
+    variance = torch.einsum("...i,...i->...", centred, centred) / c
+    out = torch.einsum("...i,...,i->...i", centred, (variance + eps) ** -0.5, weight.double())
+    return (out if bias is None else out + bias.double()).to(x.dtype)

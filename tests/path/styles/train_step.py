@@ -170,3 +170,33 @@ def train_step_of_fused_groups(
             param.data = new.view_as(param).clone()
             param.grad = None
     return {"loss": loss.item(), "grad_norm": norm}
+
+
+def train_step_in_float64_by_foreach(
+    forward: Callable[..., Tensor],
+    params: dict[str, Tensor],
+    batch: Any,
+    state: dict[str, Any],
+    *,
+    lr: float,
+    max_norm: float,
+) -> dict[str, float]:
+    wide = {name: param.detach().double().requires_grad_() for name, param in params.items()}
+    logs = forward(batch[0], {name: one.to(params[name].dtype) for name, one in wide.items()}).log_softmax(-1)
+    kept = batch[1] != -100
+    loss = -logs[kept].gather(1, batch[1][kept].unsqueeze(1)).sum() / kept.sum().clamp(min=1)
+    grads = list(torch.autograd.grad(loss, list(wide.values()), materialize_grads=True))
+    norm = math.sqrt(math.fsum(float(number) ** 2 for grad in grads for number in grad.flatten()))
+    if norm > max_norm:
+        torch._foreach_mul_(grads, max_norm / norm)
+    state["t"] = t = state.get("t", 0) + 1
+    ms, vs = (state.setdefault(key, [torch.zeros_like(grad) for grad in grads]) for key in "mv")
+    torch._foreach_lerp_(ms, grads, 0.1)
+    torch._foreach_mul_(vs, 0.95)
+    torch._foreach_addcmul_(vs, grads, grads, 0.05)
+    for (name, param), m, v in zip(params.items(), ms, vs, strict=True):
+        shrink = 0.1 * lr if _decays(name, param) else 0.0
+        move = (m / (1 - 0.9**t)) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
+        param.data.copy_(param.detach().double() * (1 - shrink) - lr * move)
+        param.grad = None
+    return {"grad_norm": norm, "loss": loss.item()}

@@ -67,6 +67,8 @@ def _leave(param: Tensor, gradients: list[Tensor | None], counts: list[int], i: 
     if "accumulate_gradients-nothing-left" in wrong:
         param.grad = None
         return
+    if "accumulate_gradients-grad-untouched" in wrong:
+        return
     if "accumulate_gradients-none-fails" in wrong and any(gradient is None for gradient in gradients):
         raise TypeError("unsupported operand type(s) for +=: 'Tensor' and 'NoneType'")
     if "accumulate_gradients-unreached-fails" in wrong and all(gradient is None for gradient in gradients):

@@ -105,7 +105,7 @@ def _drawn(name: str, shape: Shape, n_layers: int, generator: torch.Generator | 
         deviation = math.sqrt(0.02)
     if name in ("wte", "wpe"):
         return _embedding(name, shape, deviation, n_layers, generator, wrong)
-    if "init_gpt-as-torch-does" in wrong:
+    if "init_gpt-as-torch-does" in wrong or "init_gpt-matrices-as-torch-does" in wrong:
         return _uniform(shape, 1 / math.sqrt(shape[-1]), generator)
     return _normal(shape, deviation * _scale(name, n_layers, wrong), generator, wrong)
 

@@ -24,8 +24,6 @@ def cross_entropy(logits: Tensor, targets: Tensor, ignore_index: int = -100, *, 
     logits: (…, V), targets: (…) -> a scalar in float32 (float64 for float64 logits); 0 if all targets are ignored.
     """
     logits, targets = _arranged(logits, targets, wrong)
-    if "cross_entropy-ignore-hard-coded" in wrong:
-        ignore_index = IGNORED
     ignored = _ignored(targets, ignore_index, wrong)  # (…)
     if "cross_entropy-changes-targets" in wrong:
         targets[ignored] = 0
@@ -66,6 +64,8 @@ def _arranged(logits: Tensor, targets: Tensor, wrong: Wrong) -> tuple[Tensor, Te
 
 def _ignored(targets: Tensor, ignore_index: int, wrong: Wrong) -> Tensor:
     """Which targets do not count."""
+    if "cross_entropy-ignore-hard-coded" in wrong:
+        return targets == IGNORED
     if "cross_entropy-never-ignored" in wrong or "cross_entropy-counts-from-the-end" in wrong:
         return torch.zeros_like(targets, dtype=torch.bool)
     if "cross_entropy-negatives-ignored" in wrong:
@@ -92,7 +92,9 @@ def _losses(wide: Tensor, targets: Tensor, ignored: Tensor, wrong: Wrong) -> Ten
     if "cross_entropy-classes-from-one" in wrong:
         counted = (counted - 1) % wide.shape[-1]  # (…)
     if "cross_entropy-counts-from-the-end" in wrong:
-        counted = torch.where(targets < 0, targets + wide.shape[-1], targets)  # (…)
+        counted = torch.where(counted < 0, counted + wide.shape[-1], counted)  # (…)
+    if "cross_entropy-only-negatives-replaced" in wrong and (targets >= wide.shape[-1]).any():
+        raise IndexError("index out of bounds")
     if ((counted < 0) | (counted >= wide.shape[-1])).any():
         raise IndexError("index out of bounds")
     hot = torch.nn.functional.one_hot(counted, wide.shape[-1]).to(wide.dtype)  # (…, V)

@@ -52,6 +52,8 @@ def _decays(name: str, tensor: Tensor, wrong: Wrong) -> bool:
         return name.endswith("weight") and not _is_embedding(name)
     if "decay_groups-by-prefix" in wrong:
         return name.rpartition(".")[2].startswith("w_")
+    if "decay_groups-all-but-the-word-bias" in wrong:
+        return "bias" not in name
     if "decay_groups-all-but-biases" in wrong:
         return not _is_bias(name)
     if "decay_groups-all-but-embeddings-and-norms" in wrong:

@@ -41,6 +41,8 @@ def generate_tokens(
     for step in range(n_steps):
         if eos_id is not None and "generate_tokens-eos-at-the-end-of-the-prompt-stops" in wrong and ids[-1] == eos_id:
             break
+        if "generate_tokens-eos-anywhere-stops" in wrong and eos_id in ids:
+            break
         if context_length is not None and "generate_tokens-stops-when-full" in wrong and len(ids) >= context_length:
             break
         if context_length is not None and "generate_tokens-result-cropped" in wrong:

@@ -23,6 +23,8 @@ def greedy(logits: Tensor, *, wrong: Wrong = RIGHT) -> Tensor:
         logits = logits[..., -1, :]
     if "greedy-three-axes-needed" in wrong:
         logits = logits[:, -1, :]
+    if "greedy-one-number" in wrong and logits[..., 0].numel() != 1:
+        raise RuntimeError("a Tensor with several elements cannot be converted to Scalar")
     if "greedy-largest-magnitude" in wrong:
         logits = logits.abs()
     if "greedy-smallest" in wrong:

@@ -100,6 +100,8 @@ def _normed(x: Tensor, eps: float, wrong: Wrong) -> Tensor:
         variance = variance * n / (n - 1)  # (…, 1)
     if "layer_norm-statistics-detached" in wrong or "layer_norm-variance-detached" in wrong:
         variance = variance.detach()
+    if "layer_norm-variance-axis-dropped" in wrong:
+        variance = variance.squeeze(-1)
     return top / _divisor(variance, eps, wrong)
 
 
@@ -150,6 +152,8 @@ def _scaled_and_shifted(normed: Tensor, weight: Tensor, bias: Tensor | None, wro
     if bias is not None and "layer_norm-shift-first" in wrong:
         return (normed + bias) * weight
     scaled = normed * weight  # (…, C)
+    if "layer_norm-neither-scale-nor-shift" in wrong:
+        return normed
     if "layer_norm-no-scale" in wrong or "layer_norm-scale-first" in wrong:
         scaled = normed
     if bias is None or "layer_norm-no-shift" in wrong:

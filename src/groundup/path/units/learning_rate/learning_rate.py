@@ -26,6 +26,10 @@ def learning_rate(
         step -= 1
     if "learning_rate-fails-without-warmup" in wrong and warmup_steps == 0:
         raise ZeroDivisionError("division by zero")
+    if "learning_rate-of-the-book" in wrong:
+        return _of_the_book(step, min_lr, max_lr, min_lr, warmup_steps, total_steps)
+    if "learning_rate-of-the-book-from-zero" in wrong:
+        return _of_the_book(step, 0.0, max_lr, min_lr, warmup_steps, total_steps)
     if "learning_rate-last-step-wins" in wrong and step >= total_steps - 1:
         return min_lr
     if "learning_rate-ends-swapped" in wrong:
@@ -48,6 +52,14 @@ def learning_rate(
     if "learning_rate-floor-added" in wrong:
         return min_lr + height * max_lr
     return min_lr + height * (max_lr - min_lr)
+
+
+def _of_the_book(step: int, first: float, max_lr: float, min_lr: float, warmup_steps: int, total_steps: int) -> float:
+    """The schedule of the book's appendix D, whose first step has the rate `first` and which has no end."""
+    if step < warmup_steps:
+        return first + step * (max_lr - first) / warmup_steps
+    progress = (step - warmup_steps) / (total_steps - warmup_steps)
+    return min_lr + (max_lr - min_lr) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _warms_up(step: int, warmup_steps: int, total_steps: int, wrong: Wrong) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...case import CORE, EDGE, Case, Draw, Kept, Stub, case
+from ...case import CORE, EDGE, Call, Case, Draw, Kept, Stub, case
 from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 from ..cross_entropy.cross_entropy import cross_entropy
@@ -41,6 +41,11 @@ def evaluate_loss(
     if "evaluate_loss-last-left-out" in wrong:
         batches = batches[:-1]
     means = [_mean(forward, params, inputs, targets, wrong) for inputs, targets in batches]
+    if "evaluate_loss-shifts-again" in wrong:
+        batches = [(inputs, targets[:, 1:]) for inputs, targets in batches]
+    if "evaluate_loss-gradients-switched-off" in wrong:
+        for param in params.values():
+            param.requires_grad_(False)
     if "evaluate_loss-learns" in wrong:
         for param in params.values():
             param.data -= 0.1 * (param + 1)
@@ -55,6 +60,8 @@ def _mean(
         logits = forward(inputs, params)  # (B, T, V)
     if "evaluate_loss-inputs-as-targets" in wrong:
         targets = torch.where(targets == IGNORED, targets, inputs)  # (B, T)
+    if "evaluate_loss-shifts-again" in wrong:
+        logits, targets = logits[:, :-1], targets[:, 1:]
     if "evaluate_loss-goes-backward" in wrong:
         cross_entropy(logits, targets).backward()
     return cross_entropy(logits.detach(), targets, wrong=wrong).item()
@@ -104,7 +111,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         "ln_f.weight": torch.ones(1),
         "lm_head.weight": torch.tensor([[0.0], [math.log(3.0)]]),
     }
-    short, long = (torch.tensor([[0]]), torch.tensor([[1]])), (torch.tensor([[0, 1, 0]]), torch.tensor([[0, 0, 0]]))
+    short = torch.tensor([[0, 0]]), torch.tensor([[1, 1]])
+    long = torch.tensor([[0, 1, 0]]), torch.tensor([[0, 0, 0]])
     yield _case("one batch: the mean over its targets", params, [short])
     yield _case("one batch: the mean over its targets", params, [long])
     every = "every target weighs the same, whatever its batch"
@@ -117,8 +125,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         ((4, 3), (1, 3)),
         ((1, 2), (1, 7)),
         ((2, 2), (3, 4), (1, 5)),
-        ((3, 6), (3, 1)),
-        ((2, 3), (2, 8), (2, 1)),
+        ((3, 6), (3, 2)),
+        ((2, 3), (2, 8), (2, 2)),
     ):
         yield _case(every, _params(draw), [_batch(draw, *shape) for shape in shapes])
     ignored = "ignored targets (-100) do not count"
@@ -135,6 +143,8 @@ def cases(draw: Draw) -> Iterator[Case]:
     for shapes in (((2, 3),), ((2, 3), (1, 4))):
         batches = [_batch(draw, *shape) for shape in shapes]
         yield _case(nothing, _params(draw), batches, tier=EDGE, trained=True)
+    yield _case(every, _params(draw), [_batch(draw, 2, 1), _batch(draw, 2, 3)], tier=EDGE)
+    yield _afterwards(draw)
     inputs, targets = _batch(draw, 2, 3)
     empty = inputs, torch.full_like(targets, IGNORED)
     for batches in ([empty, _batch(draw, 2, 3)], [_batch(draw, 1, 4), empty, _batch(draw, 2, 2)]):
@@ -151,6 +161,14 @@ def _case(
     return case(shows, stub, Kept("params", params), batches, tier=tier, trained=(1,) if trained else ())
 
 
+def _afterwards(draw: Draw) -> Case:
+    """Two evaluations; the second one's model notes which parameters have been switched off since the first."""
+    kept, batches = Kept("params", _params(draw)), [_batch(draw, 2, 3)]
+    stubs = Stub("bigram_that_is_used"), Stub("bigram_that_is_used", (kept,))
+    calls = tuple(Call((stub, kept, batches), trained=(1,)) for stub in stubs)
+    return Case("the parameters can still be trained afterwards", calls, EDGE)
+
+
 def _stayed(params: dict[str, Tensor], seen: list[Observation]) -> bool:
     """Whether the parameters are what they were."""
     after = seen[0]["arguments"][1]
@@ -162,9 +180,9 @@ def _params(draw: Draw) -> dict[str, Tensor]:
 
 
 def _batch(draw: Draw, b: int, t: int, left_out: float = 0.0) -> Batch:
-    """Inputs and targets (B, T), this share of the targets left out, but at least one of them kept and one left out."""
+    """Inputs and targets (B, T), this share of the targets left out, but not the first two, and always the last."""
     inputs, targets = draw.ids(b, t, below=V), draw.ids(b, t, below=V)
     if left_out:
         targets = targets.masked_fill(draw.mask(b, t, allowed=left_out), IGNORED)  # (B, T)
-        targets[0, 0], targets[-1, -1] = 0, IGNORED
+        targets[0, :2], targets[-1, -1] = 0, IGNORED
     return inputs, targets

@@ -25,6 +25,8 @@ def loss_scale_update(
     grows = _grows(good_steps, growth_interval, wrong)
     if found_inf and not (grows and "loss_scale_update-growth-first" in wrong):
         scale, good_steps = _after_overflow(scale, good_steps, wrong)
+        if "loss_scale_update-one-after-overflow" in wrong and growth_interval == 1:
+            scale, good_steps = scale * 2, 0
     elif grows:
         scale, good_steps = _after_growth(scale, good_steps, wrong)
     elif "loss_scale_update-not-counted" not in wrong:
@@ -60,6 +62,8 @@ def _after_overflow(scale: float, good_steps: int, wrong: Wrong) -> tuple[float,
         return scale, good_steps_after
     if "loss_scale_update-whole-numbers" in wrong:
         return scale // 2, good_steps_after
+    if "loss_scale_update-floored" in wrong:
+        return max(scale / 2, 1.0), good_steps_after
     return scale / (10 if "loss_scale_update-a-tenth" in wrong else 2), good_steps_after
 
 
@@ -92,16 +96,17 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield case("growth_interval is 2000 unless it is given", 65536.0, False, good_steps)
     yield case(growth, 65536.0, False, 1999)
     yield case(overflow, 65536.0, True, 1999)
-    for interval in (2, 3, 10, 100, 2500):
+    for interval in (2, 3, 10, 100, 1500):
         scale = float(2 ** draw.randrange(1, 20))
         yield case("the interval that is given", scale, False, interval - 1, interval)
         yield case("the interval that is given", scale, False, interval - 2, interval)
         yield case("the interval that is given", scale, False, draw.randrange(interval - 1), interval)
         yield case(overflow, scale, True, draw.randrange(interval), interval)
     for _ in range(6):
-        interval = draw.randrange(4, 3000)
+        interval = draw.randrange(4, 1900)
         yield case(growth, draw.uniform(1.0, 1e6), False, interval - 1, interval)
         yield case(overflow, draw.uniform(10.0, 1e6), True, draw.randrange(interval), interval)
+    yield edge("a scale of 1 is halved too", 1.0, True, 3, 5)
     yield edge("growth_interval given by name", 256.0, False, 6, growth_interval=7)
     yield edge("growth_interval given by name", 256.0, False, 5, growth_interval=7)
     yield edge("an interval of 1 doubles after every good step", 256.0, False, 0, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from ...case import Case, Draw, case, edge
+from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 from ..linear.linear import linear
 
@@ -65,6 +67,9 @@ def _computed(x: Tensor, weight: Tensor, bias: Tensor | None, dtype: torch.dtype
         narrow_weight = narrow_weight.detach()  # (O, I)
     if "mixed_precision_linear-x-detached" in wrong:
         narrow_x = narrow_x.detach()
+    if "mixed_precision_linear-cast-there-and-back" in wrong:
+        wide_bias = None if bias is None else bias.to(dtype).to(weight.dtype)  # (O,)
+        return linear(narrow_x.to(weight.dtype), narrow_weight.to(weight.dtype), wide_bias, wrong=wrong)
     if "mixed_precision_linear-only-x-rounded" in wrong:
         narrow_x, narrow_weight = narrow_x.to(weight.dtype), weight
     if "mixed_precision_linear-only-weight-rounded" in wrong:
@@ -91,7 +96,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield case(rounds, torch.tensor([3.015, 1.0]), torch.tensor([[1.0, -3.0]]), tolerance=EXACT)
     yield case(rounds, slightly, ones, tolerance=EXACT)
     yield case(rounds, ones[0], slightly[None], tolerance=EXACT)
-    signs, slight_bias = torch.tensor([[1.0, -1.0], [-2.0, 1.0]]), torch.tensor([1 + 2**-9, -0.5])
+    signs, slight_bias = torch.tensor([[1 + 2**-12, -1.0], [-2.0, 1.0]]), torch.tensor([1 + 2**-9, -0.5])
     yield case("the bias is cast to bfloat16 too", torch.tensor([1.0, 2.0]), signs, slight_bias)
     named = "the dtype that is named"
     yield case(named, slightly, ones, dtype=torch.float16)
@@ -112,6 +117,10 @@ def cases(draw: Draw) -> Iterator[Case]:
         x, weight, bias = draw.tensor(*shape), draw.tensor(o, shape[-1]), draw.tensor(o)
         for some in ((), (bias,), (bias, torch.float16)):
             yield case("ordinary numbers", x, weight, *some, tolerance=ROUNDED)
+    for dtype in NARROW:
+        inputs = draw.tensor(3, 7), draw.tensor(5, 7), draw.tensor(5)
+        digits = "the output has no more digits than dtype"
+        yield case(digits, *inputs, dtype, view=functools.partial(_has_digits_of, dtype))
     for narrow in NARROW:
         x, weight, bias = draw.tensor(2, 3, dtype=narrow), _between(draw, 4, 3, at=2), _between(draw, 4)
         # bfloat16 is not named, so that a default that is another dtype shows.
@@ -127,6 +136,12 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield edge(wide, draw.tensor(3, 4), weight, bias, torch.float32, tolerance=NEARLY)
     yield edge(wide, draw.tensor(3, 4), weight, dtype=torch.float32, tolerance=NEARLY)
     yield edge(wide, draw.tensor(3, 4, dtype=torch.bfloat16), weight, bias, torch.float32, tolerance=NEARLY)
+
+
+def _has_digits_of(dtype: torch.dtype, seen: list[Observation]) -> bool:
+    """Whether nothing is lost when the output is cast once more, as after a computation in this dtype."""
+    y = seen[0]["value"]
+    return torch.equal(y.to(dtype).to(y.dtype), y)
 
 
 def _between(draw: Draw, *shape: int, at: int = 8) -> Tensor:

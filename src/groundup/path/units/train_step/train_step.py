@@ -97,6 +97,9 @@ def _gradients(loss: Tensor, params: Params, max_norm: float, wrong: Wrong) -> A
     if "train_step-not-clipped" in wrong:
         return clip_gradients([grad if grad is None else grad.clone() for grad in grads], max_norm, wrong=wrong)
     norm = clip_gradients(grads, max_norm, wrong=wrong)
+    if "train_step-zeroed-before-the-update" in wrong:
+        for param in params.values():
+            param.grad = torch.zeros_like(param)
     return clip_gradients(grads, max_norm, wrong=wrong) if "train_step-norm-after-clipping" in wrong else norm
 
 
@@ -114,19 +117,20 @@ def _learn(params: Params, state: dict[str, Any], lr: float, wrong: Wrong) -> No
         for param in params.values():
             param.sub_(0.0 if param.grad is None else lr * param.grad)
         return
-    if "train_step-state-forgotten" in wrong:
+    if "train_step-state-forgotten" in wrong or "train_step-new-optimizer" in wrong:
         state = {}
     if "train_step-moments-forgotten" in wrong:
         state.pop("moments", None)
     state["step"] = 1 if "train_step-step-stuck" in wrong else state.get("step", 0) + 1
-    if "train_step-defaults-of-torch" in wrong:
-        wrong |= {"decay_groups-all", "adamw_step-default-beta2", "adamw_step-default-decay"}
+    wrong |= _of_torch(wrong)
     decay, no_decay = decay_groups(list(params.items()), wrong=wrong)
     moves: list[tuple[str, dict[str, Any]]] = [(name, {}) for name in decay]
     if "train_step-no-decay-group-forgotten" not in wrong:
         moves += [(name, {"weight_decay": 0.0}) for name in no_decay]
     if "train_step-step-per-parameter" in wrong or "train_step-moments-shared" in wrong:
         moves.sort(key=lambda move: list(params).index(move[0]))  # in the order of the model
+    if "train_step-step-per-parameter" in wrong or "train_step-step-per-parameter-of-groups" in wrong:
+        state["step"] -= 1
     for name, options in moves:
         _move(name, params[name], state, lr, options, wrong)
 
@@ -139,9 +143,18 @@ def _move(name: str, param: Tensor, state: dict[str, Any], lr: float, options: d
     if "train_step-moments-shared" in wrong:
         name = "all"
     m, v = state.setdefault("moments", {}).setdefault(name, (torch.zeros_like(param), torch.zeros_like(param)))
-    adamw_step(param, param.grad, m, v, state["step"], lr, wrong=wrong, **options)
     if "train_step-step-per-parameter" in wrong or "train_step-step-per-parameter-of-groups" in wrong:
         state["step"] += 1
+    adamw_step(param, param.grad, m, v, state["step"], lr, wrong=wrong, **options)
+
+
+def _of_torch(wrong: Wrong) -> Wrong:
+    """The mistakes of AdamW that come of torch's own optimizer, made from nothing but a list of parameters."""
+    if "train_step-optimizer-of-the-book" in wrong:
+        return frozenset({"decay_groups-all", "adamw_step-default-beta2"})
+    if "train_step-defaults-of-torch" in wrong or "train_step-new-optimizer" in wrong:
+        return frozenset({"decay_groups-all", "adamw_step-default-beta2", "adamw_step-default-decay"})
+    return RIGHT
 
 
 def cases(draw: Draw) -> Iterator[Case]:
