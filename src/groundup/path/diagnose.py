@@ -150,6 +150,7 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     every = suspects.part.mistakes
     companions = [key for key, mistake in every.items() if mistake.companion]
     yield (frozenset({key}) for key in every)
+    witnesses += _overlooked(suspects, got, witnesses)
     shown = [key for key in every if any(suspects.shows(key, i) for i in witnesses)]
     yield (frozenset({key, other}) for key in shown for other in companions)
     passing = _witnesses(suspects, [i for i in suspects.core if i not in failing])
@@ -182,6 +183,13 @@ def _witnesses(suspects: Suspects, cases: list[int]) -> list[int]:
     """Of some cases, for each property that they show, the one that is the least work."""
     first = {suspects.cases[i].shows: i for i in reversed(cases)}
     return sorted(first.values(), key=cases.index)[:WITNESSES]
+
+
+def _overlooked(suspects: Suspects, got: Seen, witnesses: list[int]) -> list[int]:
+    """Where something shows that the witnesses do not know: for each mistake that explains them, what it does not."""
+    fits = [key for key in suspects.part.mistakes if suspects.explains(frozenset({key}), got, witnesses)]
+    left = (next((i for i in suspects.core if not suspects.explains(frozenset({key}), got, [i])), None) for key in fits)
+    return sorted({i for i in left if i is not None} - set(witnesses))
 
 
 def _covering(

@@ -25,6 +25,10 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
     if "attention_weights-only-matrices" in wrong and q.ndim != 2:
         raise ValueError("too many values to unpack")
     scores = _scaled(_products(q, k, wrong), q, k, wrong)
+    if "attention_weights-exponentials-masked" in wrong:
+        exponentials = scores.exp() * (1 if mask is None else mask)  # (…, T, S)
+        total = exponentials.sum(-1, keepdim=True)
+        return exponentials / total.masked_fill(total == 0, 1.0)
     if "attention_weights-always-causal" in wrong:
         scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:

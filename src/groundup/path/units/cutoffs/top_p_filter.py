@@ -46,6 +46,8 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
         probabilities = wide
     if "top_p_filter-threshold" in wrong:
         return probabilities < p
+    if "top_p_filter-threshold-unless-best" in wrong:
+        return _best_stays(probabilities < p, wrong)
     if "top_p_filter-relative" in wrong:
         return probabilities < p * probabilities.amax(-1, keepdim=True)
     if "top_p_filter-fraction-of-tokens" in wrong:
@@ -62,9 +64,11 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     if "top_p_filter-one-more" in wrong:
         before = before - probabilities.roll(1, axis)  # (…, V)
         before[..., 0] = -1.0
-    if "top_p_filter-exactly-is-not-enough" in wrong:
-        return _best_stays(before > p, wrong)
-    return _best_stays(before >= p, wrong)
+    beyond = torch.gt if "top_p_filter-exactly-is-not-enough" in wrong else torch.ge
+    is_cut = _best_stays(beyond(before, p), wrong)
+    if "top_p_filter-best-not-restored" in wrong:
+        is_cut[..., 0] = beyond(reached, p)[..., 0]
+    return is_cut
 
 
 def _best_stays(is_cut: Tensor, wrong: Wrong) -> Tensor:
