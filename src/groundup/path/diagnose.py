@@ -157,6 +157,7 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     likely = [key for key in shown if not any(suspects.shows(key, i) for i in passing)]
     for n in range(2, MOST_CORE + 1):
         yield _covering(suspects, got, likely, n, witnesses)
+        yield _covering(suspects, got, shown, n, witnesses)
         for other in companions:
             yield (wrong | {other} for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other})))
         # Now also groups of which one member makes a difference only where another has made one.

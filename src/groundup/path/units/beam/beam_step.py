@@ -48,6 +48,9 @@ def beam_step(scores: Floats, log_probs: Floats, beams: int, *, wrong: Wrong = R
         return tokens, parents, of_best
     if "beam_step-scores-first" in wrong:
         return of_best, parents, tokens  # pyright: ignore[reportReturnType] -- the mistake is just that
+    if "beam_step-rows" in wrong:
+        rows = zip(parents.tolist(), tokens.tolist(), of_best.tolist(), strict=True)
+        return list(rows)  # pyright: ignore[reportReturnType] -- the mistake is just that
     return parents, tokens, of_best
 
 

@@ -65,6 +65,10 @@ def _with_past(k: Tensor, v: Tensor, cache: Cache, wrong: Wrong) -> tuple[Tensor
         stored = _joined(both[0], k, wrong), _joined(both[1], v, wrong)
     if "cached_attention-keys-stored-for-values" in wrong:
         stored = both[0], both[0]
+    if "cached_attention-values-overwritten" in wrong:
+        stored = both[0], v
+    if "cached_attention-exchanged-when-stored" in wrong:
+        stored = both[1], both[0]
     if "cached_attention-not-stored" not in wrong:
         cache[name_k], cache[name_v] = stored
     if "cached_attention-past-ignored" in wrong or "cached_attention-only-new-stored-and-seen" in wrong:
@@ -100,6 +104,8 @@ def _mask(n_new: int, n_all: int, wrong: Wrong) -> Tensor | None:
     from_the_top = "cached_attention-several-masked-from-the-top" in wrong and n_new > 1
     if from_the_top or "cached_attention-mask-from-the-top" in wrong:
         return torch.ones(n_new, n_all, dtype=torch.bool).tril()  # (T, S)
+    if "cached_attention-new-hidden" in wrong:
+        return torch.arange(n_all).expand(n_new, n_all) < n_past  # (T, S)
     if "cached_attention-mask-of-the-new-only" in wrong:
         return causal_mask(n_new, wrong=wrong)  # (T, T)
     return torch.cat([torch.ones(n_new, n_past, dtype=torch.bool), causal_mask(n_new, wrong=wrong)], dim=1)  # (T, S)

@@ -42,6 +42,10 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     probabilities = softmax(wide, axis, wrong=wrong)  # (…, V)
     if "top_p_filter-not-normalised" in wrong:
         probabilities = wide.exp()
+    if "top_p_filter-not-stable" in wrong:
+        probabilities = wide.exp() / wide.exp().sum(-1, keepdim=True)
+    if "top_p_filter-softmax-twice" in wrong:
+        probabilities = softmax(probabilities, axis, wrong=wrong)
     if "top_p_filter-of-logits" in wrong:
         probabilities = wide
     if "top_p_filter-threshold" in wrong:
@@ -135,6 +139,8 @@ def cases(draw: Draw) -> Iterator[Case]:
     cut = torch.tensor([1.0, -math.inf, 3.0, -math.inf, 2.5])
     for p in (0.3, 0.8):
         yield filter_case("what was cut before stays cut", cut, p, tier=EDGE)
+    for large in ([300.0, 299.0, 290.0], [[120.0, 110.0, 119.5], [1.0, 0.0, 3.0]]):
+        yield filter_case("stable for large logits", torch.tensor(large), 0.5, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
         logits, p = clear(draw, 2, 5, margin=0.05)
         yield filter_case("keeps the dtype", logits.to(dtype), p, tier=EDGE)
