@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -131,7 +132,9 @@ def test_the_map_the_path_and_the_plan(workspace: Path, groundup: Run) -> None:
     path = groundup("learn", "path", "--json").json
     assert [row["unit"] for row in path] == list(units())
     assert all(5 <= row["minutes"] <= 40 for row in path)
-    assert "min" in groundup("learn", "path", "--book").out
+    by_section = groundup("learn", "path", "--book").out.splitlines()
+    assert by_section[1].startswith("2.")
+    assert not by_section[-1][0].isdigit() or by_section[-1] > by_section[1]
     plan = groundup("learn", "plan", "--weeks", "2").out
     assert "hours in all" in plan
 
@@ -230,3 +233,65 @@ def test_outside_of_a_workspace_it_says_how_to_make_one(
         outcome = groundup(*words)
         assert outcome.status == 2
         assert "groundup learn init" in outcome.err
+
+
+def test_placement_names_the_units_of_what_was_answered_wrong(
+    workspace: Path, groundup: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("43\n60\n12\n0.6\n\n7\n2.5\n"))  # the chain rule is left out
+    out = groundup("learn", "placement").out
+    assert "6 of 7 are right" in out
+    assert "Begin with these units of stage 0: backpropagate" in out
+    states = groundup("learn", "status", "--json").json
+    assert (states["backpropagate"], states["matrix_multiply"]) == ("lent", "placed")
+    asked = groundup("learn", "placement", "--json").json
+    assert [one["answer"] for one in asked][:2] == [43, 60]
+    task = groundup("learn", "placement", "--stage", "2")
+    assert task.status == 1
+    assert "multi_head_attention" in task.out
+
+
+def test_talk_says_how_much_runs_through_one_s_own_code(workspace: Path, groundup: Run) -> None:
+    nobody = groundup("learn", "talk", "--json").json
+    assert (nobody["share"], nobody["own"]) == (0, [])
+    write_linear(workspace, RIGHT)
+    assert groundup("learn", "talk", "--json").json["share"] == 0  # it has not been checked yet
+    assert groundup("check", "linear").status == 0
+    mine = groundup("learn", "talk", "--json").json
+    assert mine["text"] == nobody["text"]
+    assert mine["share"] > 0.8
+    assert list(mine["by_part"]) == mine["own"] == ["linear"]
+    assert "of its multiplications now run through your code" in groundup("learn", "talk", "JULIET:").out
+
+
+@pytest.mark.slow
+def test_a_tokenizer_s_payoff_cuts_two_scripts_and_a_text_of_one_s_own(
+    workspace: Path, groundup: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "日记.txt"
+    own.write_text("Dear diary, dear diary. " * 50, encoding="utf-8")
+    cuts = groundup("learn", "payoff", "1", "--text", own, "--json").json
+    assert [cut["learnt_from"] for cut in cuts] == ["english", "chinese", own.name]
+    assert all(cut["same"] for cut in cuts)
+    english, chinese, mine = (cut["bytes_per_token"] for cut in cuts)
+    assert english["english"] > 1.5
+    assert english["chinese"] == 1  # byte by byte
+    assert chinese["chinese"] > 1.3 > chinese["english"]
+    assert mine[own.name] > 3
+    assert "│" in groundup("learn", "payoff", "1").out
+
+
+@pytest.mark.slow
+def test_the_payoffs_of_the_later_stages(workspace: Path, groundup: Run) -> None:
+    noise = groundup("learn", "payoff", "3", "--json").json
+    assert noise["n_counted"] == noise["n_parameters"] == 124_439_808
+    assert abs(noise["loss"] - noise["of_guessing"]) < 1.5
+    voices = groundup("learn", "payoff", "5", "--json").json
+    assert {"greedy", "top-p 0.9", "beam 4"} <= {one["name"] for one in voices["written"]}
+    tree = voices["tree"]
+    depth = 0
+    while tree["children"]:
+        tree = max(tree["children"].values(), key=lambda child: child["best"])
+        depth += 1
+    assert depth == 6
+    assert tree["best"]

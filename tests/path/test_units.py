@@ -21,6 +21,8 @@ from groundup.path.observe import observe
 SEED = 1
 CLEARLY = 100.0  # tolerances by which a mistake must differ somewhere
 PARTS = list(catalog())
+# All tests of a part on one worker, since what its mistakes do is computed once.
+GROUPED = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in PARTS]
 STAGES_WITH_FIVE = (1, 2, 3, 4, 5)
 
 
@@ -35,7 +37,7 @@ def library(name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"groundup.{catalog()[name].library}"), name)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_with_all_switches_off_it_is_the_library_s_own_part(name: str, seed: int) -> None:
     part = catalog()[name]
@@ -46,7 +48,7 @@ def test_with_all_switches_off_it_is_the_library_s_own_part(name: str, seed: int
         assert fault is None, (case.shows, fault)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_a_part_has_enough_cases_of_both_tiers(name: str) -> None:
     cases = catalog()[name].cases(SEED)
     assert 20 <= len(cases) <= 200
@@ -54,7 +56,7 @@ def test_a_part_has_enough_cases_of_both_tiers(name: str) -> None:
     assert any(case.tier == CORE for case in cases)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_the_switches_of_the_source_are_those_of_the_texts(name: str) -> None:
     part = catalog()[name]
     source = (UNITS / part.unit / f"{name}.py").read_text(encoding="utf-8")
@@ -67,7 +69,7 @@ def test_the_switches_of_the_source_are_those_of_the_texts(name: str) -> None:
     assert used == set(part.own_mistakes)
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_every_mistake_shows_clearly_in_some_case(name: str) -> None:
     suspects = suspects_of(name)
     for key in catalog()[name].own_mistakes:
@@ -78,7 +80,11 @@ def test_every_mistake_shows_clearly_in_some_case(name: str) -> None:
         assert max((one.size for one in differences if one), default=0.0) >= CLEARLY, key
 
 
-MISTAKES = [(name, key) for name in PARTS for key in catalog()[name].own_mistakes]
+MISTAKES = [
+    pytest.param(name, key, marks=pytest.mark.xdist_group(name))
+    for name in PARTS
+    for key in catalog()[name].own_mistakes
+]
 
 
 @pytest.mark.parametrize(("name", "one"), MISTAKES)
@@ -94,7 +100,7 @@ def test_a_mistake_is_told_apart_from_each_other_one(name: str, one: str) -> Non
     assert alike == {other for pair in listed if one in pair for other in pair - {one}}
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_each_mistake_is_named_and_nothing_else(name: str) -> None:
     suspects = suspects_of(name)
     for key in catalog()[name].own_mistakes:
@@ -106,7 +112,7 @@ def test_each_mistake_is_named_and_nothing_else(name: str) -> None:
         assert whole
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_a_mistake_s_texts_are_there_in_both_languages(name: str) -> None:
     for mistake in catalog()[name].own_mistakes.values():
         for lang, word in itertools.product(("en", "zh"), ("what", "why", "hint")):
@@ -116,7 +122,7 @@ def test_a_mistake_s_texts_are_there_in_both_languages(name: str) -> None:
             assert not re.search(r"[一-鿿] ?[,;:!?]", text), f"full-width marks in {text}"
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("name", GROUPED)
 def test_a_case_s_property_has_a_chinese_text(name: str) -> None:
     for case in catalog()[name].cases(SEED):
         assert re.search("[一-鿿]", catalog()[name].property_words(case.shows, "zh")), case.shows

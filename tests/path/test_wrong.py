@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from pathlib import Path
 
 import pytest
-from path.wrong import WRONG
 
 from groundup.path.check import check_function
 
+FOLDER = Path(__file__).parent / "wrong"
+WRONG = [
+    (path.stem, source, named)
+    for path in sorted(FOLDER.glob("*.py"))
+    for source, named in importlib.import_module(f"path.wrong.{path.stem}").WRONG
+]
 
-@pytest.mark.parametrize(("part", "source", "named"), WRONG, ids=range(len(WRONG)))
+
+@pytest.mark.parametrize(("part", "source", "named"), WRONG, ids=[f"{part}-{i}" for i, (part, *_) in enumerate(WRONG)])
 def test_it_is_found_and_its_cause_is_named(part: str, source: str, named: str) -> None:
     written: dict[str, object] = {"__name__": "learner"}
     exec(compile(source, "learner.py", "exec"), written)

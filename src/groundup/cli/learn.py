@@ -182,7 +182,7 @@ def path_(book: bool, as_json: bool) -> int:
                    "needs": unit.needs, "book": unit.about["book"]} for unit in known])  # fmt: skip
         return 0
     if book:
-        known.sort(key=lambda unit: [int(number) for number in unit.about["book"].split(".") if number])
+        known.sort(key=lambda unit: (not unit.about["book"], numbers_of(unit.about["book"])))
     rows = [
         [unit.about["book"] if book else str(unit.stage), unit.title(language_in_use()), ", ".join(unit.parts),
          _("{n} min").format(n=unit.minutes)]
@@ -275,6 +275,11 @@ def unit_named(name: str) -> Unit:
     if name not in units():
         raise ConfigError(f"there is no unit {quoted(name)}", fix="see them all: groundup learn path", code="UNIT")
     return units()[name]
+
+
+def numbers_of(section: str) -> list[int]:
+    """3.4.1 as [3, 4, 1]."""
+    return [int(number) for number in section.split(".") if number]
 
 
 def chapter_of(unit: Unit) -> int:

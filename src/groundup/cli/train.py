@@ -53,7 +53,8 @@ def train(
     """Train a model.
 
     PRESET is shakespeare (the default: the best that three minutes on a CPU can learn), first-gpt (what the book
-    builds; the default with --parts), chinese, gpt2-124m, or the path of a TOML file.
+    builds; the default with --parts), talk (the same for longer: the model of `learn talk`), chinese, gpt2-124m, or the
+    path of a TOML file.
 
     Stop with Ctrl-C at any time: the state is saved, and --resume goes on from there.
     """

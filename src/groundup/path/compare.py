@@ -167,9 +167,9 @@ def unlike(expected: Any, got: Any, case: Case, scale: float = LEAST) -> Differe
 
 
 def _of_several(faults: list[Difference], expected: Any, got: Any) -> Difference:
-    """The difference of two lists; where shape or dtype differ, those of the first items that do."""
+    """The difference of two lists; where shape, dtype or type differ, those of the first items that do."""
     first, size = faults[0], max(fault.size for fault in faults)
-    if first.kind in ("shape", "dtype"):
+    if first.kind in ("shape", "dtype", "type"):
         return replace(first, size=size)
     return Difference(first.kind, expected, got, size)
 

@@ -39,7 +39,7 @@ class Suspects:
 
     def __init__(self, part: Part, cases: list[Case], expected: Seen) -> None:
         self.part, self.cases, self.expected = part, cases, expected
-        self.deadline = math.inf  # of trying, as time.monotonic() tells it
+        self.deadline = math.inf  # of trying, as time.process_time() tells it: a busy machine gets no less
         self.messages = False  # whether errors are compared too: where there is nothing but errors, they say it all
         cheap = sorted(range(len(cases)), key=lambda i: sum(n_numbers(call.arguments) for call in cases[i].calls))
         self.core = [i for i in cheap if cases[i].tier == CORE]
@@ -50,7 +50,7 @@ class Suspects:
     def observed(self, wrong: Mistakes, i: int) -> list[Observation]:
         """What the reference with these mistakes does in a case."""
         if (wrong, i) not in self._seen:
-            if time.monotonic() > self.deadline:
+            if time.process_time() > self.deadline:
                 raise OutOfTime
             function = self.part.with_mistakes(wrong)
             self._seen[wrong, i] = observe(function, self.cases[i].calls)
@@ -104,7 +104,7 @@ def diagnose(
     One set when it is certain, several when the cases cannot tell them apart, none when it is no known mistake. The
     part's own mistakes are named before those of the parts that it is made of.
     """
-    suspects.deadline = time.monotonic() + seconds
+    suspects.deadline = time.process_time() + seconds
     failing = frozenset(failed)
     suspects.messages = all(seen["error"] is not None for several in got for seen in several)
     # Where it shows is asked before where it may not: whoever is innocent is let go early.
@@ -134,7 +134,7 @@ def _first_that_fit(
     with contextlib.suppress(OutOfTime):
         for candidates in sizes:
             for wrong in candidates:
-                if suspects.explains(wrong, got, asked):
+                if wrong not in found and suspects.explains(wrong, got, asked):
                     found.append(wrong)
             if found:
                 break
@@ -151,8 +151,11 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     companions = [key for key, mistake in every.items() if mistake.companion]
     yield (frozenset({key}) for key in every)
     witnesses += _overlooked(suspects, got, witnesses)
+    # Whoever has made two mistakes has probably made them in this part: which of the inherited ones show takes longer.
+    own = [key for key in suspects.part.own_mistakes if any(suspects.shows(key, i) for i in witnesses)]
+    yield _covering(suspects, got, own, 2, witnesses)
     shown = [key for key in every if any(suspects.shows(key, i) for i in witnesses)]
-    yield (frozenset({key, other}) for key in shown for other in companions)
+    yield (frozenset({key, other}) for key in shown for other in companions if key != other)
     passing = _witnesses(suspects, [i for i in suspects.core if i not in failing])
     likely = [key for key in shown if not any(suspects.shows(key, i) for i in passing)]
     for n in range(2, MOST_CORE + 1):

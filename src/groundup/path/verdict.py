@@ -94,7 +94,9 @@ class Why:
         suspects = Suspects(self.part, self.cases, self.expected)
         explanations, whole = diagnose(suspects, self.seen.observations, self.differences)
         found = []
-        for key in dict.fromkeys(key for explanation in explanations for key in sorted(explanation)):
+        keys = dict.fromkeys(key for explanation in explanations for key in sorted(explanation))
+        # What the book needs comes before the edges.
+        for key in sorted(keys, key=lambda key: not any(suspects.shows(key, i) for i in suspects.core)):
             mistake, shows = self.part.mistakes[key], suspects.shows_in(key) & self.differences.keys()
             words = [mistake.say(self.lang, word) for word in ("what", "why", "hint")]
             evidence = self.evidence(shows or self.differences.keys())

@@ -42,6 +42,8 @@ def min_p_filter(logits: Tensor, p: float, *, wrong: Wrong = RIGHT) -> Tensor:
         logits.copy_(out)
     if "min_p_filter-softmax" in wrong:
         return out.softmax(-1)
+    if "min_p_filter-log-softmax" in wrong:
+        return out.log_softmax(-1)
     return out.float() if "min_p_filter-float32" in wrong else out
 
 
@@ -54,6 +56,8 @@ def _is_cut(logits: Tensor, probabilities: Tensor, p: float, axis: int, wrong: W
         return probabilities.log() < p * best.log()
     if "min_p_filter-logit-distance" in wrong:
         return logits < logits.amax(-1, keepdim=True) - p
+    if "min_p_filter-absolute-unless-best" in wrong:
+        return (probabilities < p) & (probabilities < best)
     if "min_p_filter-absolute" in wrong:
         return probabilities < p
     if "min_p_filter-nucleus" in wrong:

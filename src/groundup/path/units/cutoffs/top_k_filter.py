@@ -59,6 +59,8 @@ def top_k_filter(logits: Tensor, k: int, *, wrong: Wrong = RIGHT) -> Tensor:
         logits.copy_(out)
     if "top_k_filter-softmax" in wrong:
         return out.softmax(-1)
+    if "top_k_filter-log-softmax" in wrong:
+        return out.log_softmax(-1)
     return out.float() if "top_k_filter-float32" in wrong else out
 
 
@@ -83,6 +85,8 @@ def _is_cut(logits: Tensor, k: int, wrong: Wrong) -> Tensor:
         edge = best.values[:, [-1]]
     if "top_k_filter-axis-dropped" in wrong:
         edge = best.values[:, -1] if "top_k_filter-two-axes-only" in wrong else best.values[..., -1]
+    if "top_k_filter-lowest-edge" in wrong:
+        edge = edge.min()
     if "top_k_filter-first-row" in wrong:
         edge = edge.reshape(-1)[0]
     if "top_k_filter-last-row" in wrong:

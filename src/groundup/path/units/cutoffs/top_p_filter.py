@@ -57,7 +57,7 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     if "top_p_filter-fraction-of-tokens" in wrong:
         ranks = torch.arange(best_first.shape[-1]).expand_as(best_first)  # (…, V)
         return ranks >= max(1, int(p * best_first.shape[-1]))
-    reached = probabilities.cumsum(axis)  # (…, V)
+    reached = probabilities.cumsum(0 if "top_p_filter-summed-over-rows" in wrong else axis)  # (…, V)
     if "top_p_filter-reaching-left-out" in wrong:
         return reached >= p
     if "top_p_filter-crossing-left-out" in wrong:
@@ -108,6 +108,8 @@ def _without(logits: Tensor, order: Tensor, is_cut: Tensor, wrong: Wrong) -> Ten
         logits.copy_(out)
     if "top_p_filter-softmax" in wrong:
         out = out.softmax(-1)
+    if "top_p_filter-log-softmax" in wrong:
+        out = out.log_softmax(-1)
     return out.float() if "top_p_filter-float32" in wrong else out
 
 

@@ -256,15 +256,15 @@ def _dropout_cases(draw: Draw) -> Iterator[Case]:
         for generator in (None, draw.seed_value()):
             options: dict[str, Any] = {"dropout": rate} | ({} if generator is None else {"generator": generator})
             shows = "dropout acts on the embeddings and in every block, scaled by 1/(1 - p)"
-            yield edge(shows, ids, p, 2, 4, view=_dropped, **options)
+            yield case(shows, ids, p, 2, 4, view=_dropped, **options)
     for full in ({"wte": wave}, {"h.0.mlp.b_down": wave}):
         ids, p, seed = draw.ids(1, 8, below=32), _transparent(draw, full), draw.seed_value()
         one = Call((ids, p, 1, 1), {"dropout": rate, "generator": seed})
         yield Case("the same generator drops the same", (one, one), EDGE, view=_same_value)
-    ids, p = draw.ids(2, 4, below=6), _drawn(draw, 6, 5, 8, 2)
-    one, two = (Call((ids, p, 2, 2), {"dropout": 0.5, "generator": draw.seed_value()}) for _ in range(2))
-    yield Case("each call drops others", (one, two), EDGE, view=_same_value)
-    yield edge("dropout = 0 changes nothing", ids, p, 2, 2, dropout=0.0, generator=draw.seed_value())
+    ids, p = draw.ids(1, 3, below=6), _drawn(draw, 6, 5, 4, 1)
+    one, two = (Call((ids, p, 1, 2), {"dropout": 0.5, "generator": draw.seed_value()}) for _ in range(2))
+    yield Case("each call drops others", (one, two), view=_same_value)
+    yield edge("dropout = 0 changes nothing", ids, p, 1, 2, dropout=0.0, generator=draw.seed_value())
 
 
 def _transparent(draw: Draw, full: dict[str, Tensor]) -> Parameters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from ...observe import Observation
 from ...reference import RIGHT, Wrong, reference
 from ..softmax.softmax import softmax
 
-N = 20000  # draws from one distribution: rates are known to 0.0036, and looked at in steps of 0.1
+N = 20000  # draws from one distribution
 
 
 @reference
@@ -30,7 +31,7 @@ def sample(logits: Tensor, generator: torch.Generator, *, wrong: Wrong = RIGHT) 
     if "sample-always-the-same" in wrong:
         generator = seeded_generator(0)
     if "sample-restarted" in wrong:
-        generator.manual_seed(generator.initial_seed())
+        generator = seeded_generator(generator.initial_seed())
     if "sample-first-row" in wrong:
         logits = logits.reshape(-1, logits.shape[-1])[0]  # (V,)
     if "sample-last-position" in wrong and logits.ndim > 2:
@@ -146,7 +147,7 @@ def cases(draw: Draw) -> Iterator[Case]:
     for large in ([1000.0, 800.0, 900.0], [-1200.0, -1000.0, -1100.0], [90.0, -90.0, 0.0]):
         yield _rows("stable for large logits", torch.tensor(large).repeat(1000, 1), draw, _each_right, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
-        yield _rows("any dtype", _certain(draw, 1000, 5).to(dtype), draw, _each_right, tier=EDGE)
+        yield _rows("any dtype", _certain(draw, 20, 5).to(dtype), draw, _each_right, tier=EDGE)
 
 
 def _certain(draw: Draw, *shape: int) -> Tensor:
@@ -157,12 +158,11 @@ def _certain(draw: Draw, *shape: int) -> Tensor:
 
 # --- what all correct ways of drawing have in common ------------------------------------------------------------------
 
-# Chosen so that the rates of these, and those of nearly every mistake, lie well inside of the classes.
 CUT = (-math.inf, 0.0, -math.inf, -3.0, 1.2)
 MIXED = (-1.7, -0.1, -3.8, 0.5)
 POSITIVE = (4.3, 4.9, 2.6, 1.0)
-CLASS, FIRST = 0.13, 0.045  # width, upper edge of the first: six standard deviations or more to either side
 LARGEST = 60.0  # chi-squared: right ones stay below but for three times in 10^12
+LIKE = 0.022  # roots of two rates are that near if they come from one distribution: four standard deviations or more
 
 Look = Callable[[Tensor, Tensor], Any]
 
@@ -170,7 +170,7 @@ Look = Callable[[Tensor, Tensor], Any]
 def _rows(shows: str, logits: Tensor, draw: Draw, look: Look | None = None, tier: str = CORE) -> Case:
     """One call. look: at the ids that were drawn, by the logits (…, V) and the ids (…)."""
     view = functools.partial(_seen, logits, look)
-    return Case(shows, (Call((logits, draw.seed_value())),), tier, view)
+    return Case(shows, (Call((logits, draw.seed_value())),), tier, view, tolerance=LIKE)
 
 
 def _seen(logits: Tensor, look: Look | None, seen: list[Observation]) -> Any:
@@ -191,8 +191,12 @@ def _seen(logits: Tensor, look: Look | None, seen: list[Observation]) -> Any:
 
 
 def _each_right(logits: Tensor, drawn: Tensor) -> str:
-    """Whether it is always the one token that can be drawn."""
-    return "the only token left" if torch.equal(drawn.long(), logits.argmax(-1)) else "others too"
+    """Whether it is always the one token that can be drawn.
+
+    One slip in all the rows is let pass: Gumbel noise is -inf where a uniform number is exactly 0, once in 2^24.
+    """
+    slips = int((drawn != logits.argmax(-1)).sum())
+    return "the only token left" if slips <= 1 else "others too"
 
 
 def _rates(logits: Tensor, drawn: Tensor) -> Any:
@@ -201,19 +205,20 @@ def _rates(logits: Tensor, drawn: Tensor) -> Any:
     if all(len(set(group)) == 1 for group in groups):
         return "the same token in all rows"
     rows = logits.reshape(-1, N, logits.shape[-1])[:, 0].softmax(-1).tolist()
-    return [_classes(row, group) for row, group in zip(rows, groups, strict=True)]
+    return [_fit(row, group) for row, group in zip(rows, groups, strict=True)]
 
 
-def _classes(probabilities: list[float], drawn: list[int]) -> dict[int | str, str]:
-    """Of each token, how often it was drawn, in classes; whether all in all it is what chance may give."""
-    classes: dict[int | str, str] = {}
-    unlikely = 0.0  # chi-squared, of four degrees of freedom or fewer
-    for token in sorted({*range(len(probabilities)), *drawn}):
-        rate, probability = drawn.count(token) / N, probabilities[token] if token < len(probabilities) else 0.0
-        below = FIRST + CLASS * math.floor((rate - FIRST) / CLASS)
-        classes[token] = f"{max(below, 0):.0%} to {below + CLASS:.0%}" if rate or probability else "never"
-        unlikely += N * (rate - probability) ** 2 / max(probability, 1e-9)
-    return classes | {"chance": "perhaps" if unlikely < LARGEST else "hardly"}
+def _fit(probabilities: list[float], drawn: list[int]) -> str | dict[str, dict[int, float]]:
+    """Whether chance can explain what was drawn; if not, how often each token was (the roots all vary alike)."""
+    counts = Counter(drawn)
+    wanted = {token: 0.0 for token in counts} | {token: N * p for token, p in enumerate(probabilities)}
+    if sum((counts[token] - n) ** 2 / max(n, 1e-6) for token, n in wanted.items()) < LARGEST:
+        return "as softmax(logits) says"
+    return {
+        "not as softmax(logits) says; roots of the rates": {
+            token: math.sqrt(counts[token] / N) for token in sorted(wanted)
+        }
+    }
 
 
 def _n_drawn(seen: list[Observation]) -> int:

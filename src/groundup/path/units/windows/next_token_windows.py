@@ -22,9 +22,9 @@ def next_token_windows(ids: Tensor, context_length: int, stride: int, *, wrong: 
         context_length, stride = stride, context_length
     t = context_length - ("next_token_windows-too-short" in wrong)
     starts = _starts(len(ids), context_length, _step(context_length, stride, wrong), wrong)  # (W,)
-    if "next_token_windows-two-later" in wrong:
+    if "next_token_windows-two-later-where-it-fits" in wrong:
         starts = starts[starts + t + 1 < len(ids)]
-    if "next_token_windows-next-window" in wrong:
+    if "next_token_windows-next-window-where-it-fits" in wrong:
         starts = starts[starts + 2 * t <= len(ids)]
     if not len(starts):
         raise RuntimeError("there is no window to stack")  # as torch.stack says; with right starts there always is one
@@ -74,12 +74,12 @@ def _starts(n: int, t: int, step: int, wrong: Wrong) -> Tensor:
 
 def _targets(ids: Tensor, at: Tensor, wrong: Wrong) -> Tensor:
     """What should come after each token. at: (W, T), where the inputs stand."""
+    if "next_token_windows-two-later-where-it-fits" in wrong or "next_token_windows-two-later" in wrong:
+        return _slices(ids, at + 2)
+    if "next_token_windows-next-window-where-it-fits" in wrong or "next_token_windows-next-window" in wrong:
+        return _slices(ids, at + at.shape[1])
     if "next_token_windows-not-shifted" in wrong:
         return ids[at]
-    if "next_token_windows-two-later" in wrong:
-        return ids[at + 2]
-    if "next_token_windows-next-window" in wrong:
-        return ids[at + at.shape[1]]
     if "next_token_windows-rolled" in wrong:
         return ids[at].roll(-1, 1)
     if "next_token_windows-last-target-missing" in wrong:
@@ -87,6 +87,11 @@ def _targets(ids: Tensor, at: Tensor, wrong: Wrong) -> Tensor:
     if "next_token_windows-last-target-alone" in wrong:
         return ids[at[:, -1] + 1]  # (W,)
     return ids[at + 1]  # (W, T)
+
+
+def _slices(ids: Tensor, at: Tensor) -> Tensor:
+    """As most would cut them: what lies behind the text is missing, and such rows cannot be stacked."""
+    return torch.stack([ids[start : start + at.shape[1]] for start in at[:, 0].tolist()])
 
 
 def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
@@ -106,7 +111,7 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
 
 def cases(draw: Draw) -> Iterator[Case]:
     """By hand, then lengths that fit exactly or by one not, overlaps, gaps and squares. One window fits at least."""
-    later = "targets are the inputs one token later"
+    later = "inputs and targets are (W, T), and targets are the inputs one token later"
     starts = "windows start at 0, stride, 2 · stride …; those that do not fit with their last target are left out"
     small = torch.arange(11, 18)
     yield _case(later, small[:5], 3, 9)

@@ -45,11 +45,11 @@ def _starts(n: int, n_ids: int, batch_size: int, length: int, generator: torch.G
     if "random_batch-always-the-same" in wrong:
         generator = seeded_generator(0)
     first = 0
-    if "random_batch-first-missing" in wrong or "random_batch-one-earlier" in wrong:
+    if "random_batch-first-missing" in wrong or "random_batch-one-earlier-where-it-fits" in wrong:
         first = 1
-    if "random_batch-last-missing" in wrong or "random_batch-two-later" in wrong:
+    if "random_batch-last-missing" in wrong or "random_batch-two-later-where-it-fits" in wrong:
         n -= 1
-    if "random_batch-next-window" in wrong:
+    if "random_batch-next-window-where-it-fits" in wrong:
         n -= length - 1
     if "random_batch-one-beyond" in wrong:
         n += 1
@@ -68,14 +68,14 @@ def _starts(n: int, n_ids: int, batch_size: int, length: int, generator: torch.G
 def _targets(ids: Tensor, positions: Tensor, generator: torch.Generator, wrong: Wrong) -> Tensor:
     """What should come after each token."""
     n, length = len(ids), positions.shape[1]
+    if "random_batch-one-earlier-where-it-fits" in wrong or "random_batch-one-earlier" in wrong:
+        return _slices(ids, positions - 1)
+    if "random_batch-two-later-where-it-fits" in wrong or "random_batch-two-later" in wrong:
+        return _slices(ids, positions + 2)
+    if "random_batch-next-window-where-it-fits" in wrong or "random_batch-next-window" in wrong:
+        return _slices(ids, positions + length)
     if "random_batch-not-shifted" in wrong:
         return ids[positions]
-    if "random_batch-one-earlier" in wrong:
-        return ids[positions - 1]
-    if "random_batch-two-later" in wrong:
-        return ids[positions + 2]
-    if "random_batch-next-window" in wrong:
-        return ids[positions + length]
     if "random_batch-rolled" in wrong:
         return ids[positions].roll(-1, 1)
     if "random_batch-last-target-missing" in wrong:
@@ -85,6 +85,11 @@ def _targets(ids: Tensor, positions: Tensor, generator: torch.Generator, wrong: 
     if "random_batch-last-target-alone" in wrong:
         return ids[positions[:, -1] + 1]  # (B,)
     return ids[positions + 1]  # (B, T)
+
+
+def _slices(ids: Tensor, positions: Tensor) -> Tensor:
+    """As most would cut them: what lies outside of the text is missing, and such rows cannot be stacked."""
+    return torch.stack([ids[start : start + positions.shape[1]] for start in positions[:, 0].tolist()])
 
 
 def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
@@ -105,9 +110,15 @@ def _form(inputs: Tensor, targets: Tensor, wrong: Wrong) -> Any:
 def cases(draw: Draw) -> Iterator[Case]:
     """Long texts, for what a row is; then every start of short ones; then chance. B is never above N - T."""
     for n, b, t in ((500, 2, 3), (500, 4, 2), (900, 3, 5), (2000, 4, 8), (900, 5, 3), (700, 1, 6), (600, 3, 1)):
-        yield _drawn("targets are the inputs one token later", draw, n, b, t)
+        yield _drawn("inputs and targets are (B, T), and targets are the inputs one token later", draw, n, b, t)
     for _ in range(6):
-        yield _drawn("targets are the inputs one token later", draw, 5000, draw.randint(2, 9), draw.randint(2, 9))
+        yield _drawn(
+            "inputs and targets are (B, T), and targets are the inputs one token later",
+            draw,
+            5000,
+            draw.randint(2, 9),
+            draw.randint(2, 9),
+        )
     for n, b, t in ((800, 4, 4), (1000, 7, 7), (900, 3, 3)):  # square: a wrong axis fits
         yield _drawn("a row is a piece of the text: neighbouring tokens", draw, n, b, t)
     for n, b, t in ((4000, 20, 8), (9000, 40, 6), (5000, 12, 12)):
