@@ -150,6 +150,7 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     every = suspects.part.mistakes
     companions = [key for key, mistake in every.items() if mistake.companion]
     yield (frozenset({key}) for key in every)
+    witnesses += _overlooked(suspects, got, witnesses)
     # Whoever has made two mistakes has probably made them in this part: which of the inherited ones show takes longer.
     own = [key for key in suspects.part.own_mistakes if any(suspects.shows(key, i) for i in witnesses)]
     yield _covering(suspects, got, own, 2, witnesses)
@@ -159,6 +160,7 @@ def _core_sets(suspects: Suspects, got: Seen, failing: frozenset[int]) -> Iterat
     likely = [key for key in shown if not any(suspects.shows(key, i) for i in passing)]
     for n in range(2, MOST_CORE + 1):
         yield _covering(suspects, got, likely, n, witnesses)
+        yield _covering(suspects, got, shown, n, witnesses)
         for other in companions:
             yield (wrong | {other} for wrong in _covering(suspects, got, shown, n, witnesses, frozenset({other})))
         # Now also groups of which one member makes a difference only where another has made one.
@@ -185,6 +187,13 @@ def _witnesses(suspects: Suspects, cases: list[int]) -> list[int]:
     """Of some cases, for each property that they show, the one that is the least work."""
     first = {suspects.cases[i].shows: i for i in reversed(cases)}
     return sorted(first.values(), key=cases.index)[:WITNESSES]
+
+
+def _overlooked(suspects: Suspects, got: Seen, witnesses: list[int]) -> list[int]:
+    """Where something shows that the witnesses do not know: for each mistake that explains them, what it does not."""
+    fits = [key for key in suspects.part.mistakes if suspects.explains(frozenset({key}), got, witnesses)]
+    left = (next((i for i in suspects.core if not suspects.explains(frozenset({key}), got, [i])), None) for key in fits)
+    return sorted({i for i in left if i is not None} - set(witnesses))
 
 
 def _covering(

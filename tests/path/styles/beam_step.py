@@ -56,3 +56,11 @@ def beam_step_by_column(scores: Any, log_probs: Any, beams: int) -> Any:
     best = np.lexsort((np.arange(totals.size), -totals))[:beams]
     n_texts = len(scores)
     return (best % n_texts).astype(float), best // n_texts, totals[best].tolist()
+
+
+def beam_step_partitioned_then_sorted(scores: Any, log_probs: Any, beams: int) -> Any:
+    totals = np.add.outer(scores, np.zeros(log_probs.shape[1])) + log_probs
+    n = min(beams, totals.size)
+    best = np.argpartition(totals, totals.size - n, axis=None)[totals.size - n :]
+    best = best[np.lexsort((best, -totals.ravel()[best]))]
+    return *np.divmod(best, totals.shape[1]), np.take(totals, best)

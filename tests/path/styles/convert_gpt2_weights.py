@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,27 @@ def convert_gpt2_weights_by_view(tensors: Any, n_layers: int) -> Any:
     if "lm_head.weight" in theirs and not torch.allclose(theirs["lm_head.weight"], ours["wte"]):
         ours["lm_head.weight"] = theirs["lm_head.weight"]
     return ours
+
+
+def convert_gpt2_weights_by_patterns(tensors: Any, n_layers: int) -> Any:
+    patterns = {
+        r"^transformer\.": "",
+        r"^(wte|wpe)\.weight$": r"\1",
+        r"\.ln_([12])\.": r".ln\1.",
+        r"\.attn\.c_proj\.(.).*": r".attn.\1_o",
+        r"\.mlp\.c_fc\.(.).*": r".mlp.\1_up",
+        r"\.mlp\.c_proj\.(.).*": r".mlp.\1_down",
+    }
+    out = {}
+    for whole_name, tensor in tensors.items():
+        name = whole_name
+        for theirs, ours in patterns.items():
+            name = re.sub(theirs, ours, name)
+        if fused := re.fullmatch(r"(.*)c_attn\.(.).*", name):
+            for letter, part in zip("qkv", tensor.T.chunk(3) if tensor.ndim == 2 else tensor.chunk(3), strict=True):
+                out[f"{fused[1]}{fused[2]}_{letter}"] = part
+        elif not re.search(r"\.attn\.(masked_)?bias$", name):
+            out[name] = tensor.T if re.search(r"\.w_(o|up|down)$", name) else tensor
+    if "lm_head.weight" in out and out["lm_head.weight"].equal(out["wte"]):
+        del out["lm_head.weight"]
+    return out

@@ -51,3 +51,10 @@ def min_p_filter_by_log_probabilities(logits: Tensor, p: float) -> Tensor:
 def min_p_filter_divided(logits: Tensor, p: float) -> Tensor:
     probabilities = logits.double().softmax(-1)
     return logits.where(probabilities / probabilities.amax(-1, True) >= p, logits.new_tensor(-math.inf))
+
+
+def min_p_filter_with_an_added_logarithm(logits: Tensor, p: float) -> Tensor:
+    """log of true and false is 0 and -inf."""
+    probabilities = logits.double().softmax(-1)
+    shares = probabilities / probabilities.topk(1).values
+    return logits + (shares >= p).to(logits.dtype).log()

@@ -25,6 +25,10 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
     if "attention_weights-only-matrices" in wrong and q.ndim != 2:
         raise ValueError("too many values to unpack")
     scores = _scaled(_products(q, k, wrong), q, k, wrong)
+    if "attention_weights-exponentials-masked" in wrong:
+        exponentials = scores.exp() * (1 if mask is None else mask)  # (…, T, S)
+        total = exponentials.sum(-1, keepdim=True)
+        return exponentials / total.masked_fill(total == 0, 1.0)
     if "attention_weights-always-causal" in wrong:
         scores = scores.masked_fill(~torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), -math.inf)
     if mask is not None and "attention_weights-mask-ignored" not in wrong:
@@ -41,6 +45,9 @@ def attention_weights(q: Tensor, k: Tensor, mask: Tensor | None = None, *, wrong
     if mask is not None and "attention_weights-renormalised" in wrong:
         weights = weights * mask
         weights = weights / weights.sum(-1, keepdim=True)
+    if mask is not None and "attention_weights-renormalised-clamped" in wrong:
+        weights = weights * mask
+        weights = weights / weights.sum(-1, keepdim=True).clamp_min(1e-9)
     if "attention_weights-scaled-after" in wrong:
         weights = weights / math.sqrt(q.shape[-1])
     return weights
@@ -93,8 +100,11 @@ def _axis(scores: Tensor, wrong: Wrong) -> int:
 
 def _masked(scores: Tensor, mask: Tensor, wrong: Wrong) -> Tensor:
     """The scores with those of forbidden keys out of the way. scores: (…, T, S)."""
-    if "attention_weights-mask-after" in wrong or "attention_weights-renormalised" in wrong:
+    after = ("attention_weights-mask-after", "attention_weights-renormalised", "attention_weights-renormalised-clamped")
+    if not wrong.isdisjoint(after):
         return scores
+    if "attention_weights-mask-cut-to-queries" in wrong:
+        mask = mask[: scores.shape[-2], : scores.shape[-2]]
     if "attention_weights-mask-added" in wrong:
         return scores + mask
     if "attention_weights-mask-inverted" in wrong:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,9 @@ def beam_step(scores: Floats, log_probs: Floats, beams: int, *, wrong: Wrong = R
         return tokens, parents, of_best
     if "beam_step-scores-first" in wrong:
         return of_best, parents, tokens  # pyright: ignore[reportReturnType] -- the mistake is just that
+    if "beam_step-rows" in wrong:
+        rows = zip(parents.tolist(), tokens.tolist(), of_best.tolist(), strict=True)
+        return list(rows)  # pyright: ignore[reportReturnType] -- the mistake is just that
     return parents, tokens, of_best
 
 
@@ -116,6 +120,8 @@ def _chosen(totals: Floats, log_probs: Floats, beams: int, wrong: Wrong) -> Ints
         return np.sort(best)
     if "beam_step-partitioned" in wrong and beams < totals.size:
         return np.argpartition(totals.ravel(), -beams)[-beams:]
+    if "beam_step-partitioned-among-the-first" in wrong and beams < totals.size:
+        return np.argpartition(-totals.ravel(), beams - 1)[:beams]
     return best
 
 
@@ -154,8 +160,11 @@ def cases(draw: Draw) -> Iterator[Case]:
         (4, 100, 8), (10, 30, 10),
     ):  # fmt: skip
         yield case(together, _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams)
-    for n_texts, n_tokens, beams in ((3, 4, 6), (2, 6, 7), (4, 4, 9), (2, 50, 20), (10, 300, 20), (5, 1000, 30)):
+    for n_texts, n_tokens, beams in ((3, 4, 6), (2, 6, 7), (4, 4, 9)):
         yield case("best first", _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams)
+    for n_texts, n_tokens, beams in ((2, 50, 20), (10, 300, 20), (5, 1000, 30), (5, 1000, 300)):
+        many = _scores(draw, n_texts), _log_probs(draw, n_texts, n_tokens), beams
+        yield case("best first", *many, view=_in_order)
     yield case("log-probabilities far below 0", _scores(draw, 3) - 200, _log_probs(draw, 3, 5), 3)
     yield case("log-probabilities far below 0", _scores(draw, 4) - 500, _log_probs(draw, 4, 4), 4)
     for n_texts, n_tokens, beams in ((1, 3, 5), (2, 2, 9), (1, 2, 4)):
@@ -169,6 +178,14 @@ def cases(draw: Draw) -> Iterator[Case]:
     yield edge(
         "probabilities too small for a float", _scores(draw, 3) - 4000, _log_probs(draw, 3, 5), 3, view=_scores_alone
     )
+
+
+def _in_order(seen: list[Observation]) -> dict[str, Any]:
+    """What was taken, and whether the best was first: a partition leaves many in no order, another on each machine."""
+    parents, tokens, scores = (np.asarray(one) for one in seen[0]["value"])
+    by_place = np.lexsort((tokens, parents))  # (beams,)
+    taken = [one[by_place].tolist() for one in (parents, tokens, scores)]
+    return {"the best first": bool((np.diff(scores) <= 0).all()), "taken": taken}
 
 
 def _possible(seen: list[Observation]) -> list[tuple[int, int, float]]:

@@ -52,6 +52,8 @@ def _with_past(k: Tensor, v: Tensor, cache: Cache, wrong: Wrong) -> tuple[Tensor
         name_k, name_v = "keys", "values"
     if "cached_attention-stored-under-each-other-s-name" in wrong:
         name_k, name_v = name_v, name_k
+    if "cached_attention-cache-unused" in wrong:
+        return k, v
     if name_k not in cache and "cached_attention-empty-cache-fails" in wrong:
         raise KeyError(name_k)
     past = cache.get(name_k, k[:, :, :0]), cache.get(name_v, v[:, :, :0])  # (B, G, S, D)
@@ -61,6 +63,12 @@ def _with_past(k: Tensor, v: Tensor, cache: Cache, wrong: Wrong) -> tuple[Tensor
         stored = k, v
     if "cached_attention-appended-twice" in wrong:
         stored = _joined(both[0], k, wrong), _joined(both[1], v, wrong)
+    if "cached_attention-keys-stored-for-values" in wrong:
+        stored = both[0], both[0]
+    if "cached_attention-values-overwritten" in wrong:
+        stored = both[0], v
+    if "cached_attention-exchanged-when-stored" in wrong:
+        stored = both[1], both[0]
     if "cached_attention-not-stored" not in wrong:
         cache[name_k], cache[name_v] = stored
     if "cached_attention-past-ignored" in wrong or "cached_attention-only-new-stored-and-seen" in wrong:
@@ -80,7 +88,8 @@ def _joined(past: Tensor, new: Tensor, wrong: Wrong) -> Tensor:
         return torch.cat([past, new], dim=0)
     if "cached_attention-appended-to-the-features" in wrong:
         return torch.cat([past, new], dim=3)
-    return torch.cat([past, new], dim=1 if "cached_attention-appended-to-the-heads" in wrong else 2)
+    to_the_heads = "cached_attention-appended-to-the-heads" in wrong or "cached_attention-further-heads" in wrong
+    return torch.cat([past, new], dim=1 if to_the_heads else 2)
 
 
 def _mask(n_new: int, n_all: int, wrong: Wrong) -> Tensor | None:
@@ -95,6 +104,8 @@ def _mask(n_new: int, n_all: int, wrong: Wrong) -> Tensor | None:
     from_the_top = "cached_attention-several-masked-from-the-top" in wrong and n_new > 1
     if from_the_top or "cached_attention-mask-from-the-top" in wrong:
         return torch.ones(n_new, n_all, dtype=torch.bool).tril()  # (T, S)
+    if "cached_attention-new-hidden" in wrong:
+        return torch.arange(n_all).expand(n_new, n_all) < n_past  # (T, S)
     if "cached_attention-mask-of-the-new-only" in wrong:
         return causal_mask(n_new, wrong=wrong)  # (T, T)
     return torch.cat([torch.ones(n_new, n_past, dtype=torch.bool), causal_mask(n_new, wrong=wrong)], dim=1)  # (T, S)
@@ -104,6 +115,8 @@ def _shared(x: Tensor, n_heads: int, wrong: Wrong) -> Tensor:
     """Key or value heads, each as often as query heads use it: (B, G, S, D) -> (B, H, S, D)."""
     n_shared = n_heads // x.shape[1]
     if "cached_attention-heads-not-shared" in wrong:
+        return x
+    if "cached_attention-further-heads" in wrong and not n_shared:
         return x
     if "cached_attention-heads-in-turn" in wrong:
         return x.repeat(1, n_shared, 1, 1)

@@ -29,6 +29,8 @@ def min_p_filter(logits: Tensor, p: float, *, wrong: Wrong = RIGHT) -> Tensor:
     wide = logits if logits.dtype == torch.float64 else logits.float()  # (…, V)
     axis = 0 if "min_p_filter-first-axis" in wrong else -1
     probabilities = softmax(wide, axis, wrong=wrong)  # (…, V)
+    if "min_p_filter-not-stable" in wrong:
+        probabilities = wide.exp() / wide.exp().sum(-1, keepdim=True)
     is_cut = _is_cut(wide, probabilities, p, axis, wrong)  # (…, V)
     if "min_p_filter-inverted" in wrong:
         is_cut = ~is_cut
@@ -70,6 +72,8 @@ def _is_cut(logits: Tensor, probabilities: Tensor, p: float, axis: int, wrong: W
         return probabilities < p * probabilities.mean(-1, keepdim=True)
     if "min_p_filter-best-of-all" in wrong:
         best = probabilities.amax()
+    if "min_p_filter-best-of-column" in wrong:
+        best = probabilities.amax(0, keepdim=True)
     if "min_p_filter-first-row" in wrong:
         best = best.reshape(-1)[0]
     if "min_p_filter-axis-dropped" in wrong:
@@ -102,6 +106,8 @@ def cases(draw: Draw) -> Iterator[Case]:
         yield filter_case("what was cut before stays cut", cut, p, tier=EDGE)
     alone = torch.tensor([[-math.inf, 2.0, -math.inf], [1.0, -math.inf, -math.inf]])
     yield filter_case("what was cut before stays cut", alone, 0.5, tier=EDGE)
+    for large in ([300.0, 299.0, 290.0], [[120.0, 110.0, 119.5], [1.0, 0.0, 3.0]]):
+        yield filter_case("stable for large logits", torch.tensor(large), 0.5, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
         logits, p = clear(draw, 2, 5, margin=0.1)
         yield filter_case("keeps the dtype", logits.to(dtype), p, tier=EDGE)

@@ -25,6 +25,8 @@ def top_k_filter(logits: Tensor, k: int, *, wrong: Wrong = RIGHT) -> Tensor:
     logits: (…, V); returns its shape and dtype, the others -inf. With k of V or more nothing changes.
     """
     size = logits.shape[-1]
+    if "top_k_filter-last-position" in wrong and logits.ndim > 2:
+        logits = logits[:, -1]  # (…, V)
     if "top_k_filter-fails-beyond" in wrong and k > size:
         raise RuntimeError("selected index k out of range")
     if "top_k_filter-fails-at-size" in wrong and k >= size:
@@ -47,6 +49,10 @@ def top_k_filter(logits: Tensor, k: int, *, wrong: Wrong = RIGHT) -> Tensor:
         is_cut = ~is_cut
     if "top_k_filter-probabilities" in wrong:
         return logits.softmax(-1).masked_fill(is_cut, 0.0)
+    if "top_k_filter-in-any-row" in wrong:
+        is_cut = is_cut.reshape(-1, size).any(0).expand_as(logits)  # (…, V)
+    if "top_k_filter-times-infinity" in wrong:
+        return logits + is_cut.to(logits.dtype) * -math.inf
     fill = 0.0 if "top_k_filter-zero" in wrong else FINITE if "top_k_filter-finite" in wrong else -math.inf
     out = logits.masked_fill(is_cut, fill)
     if "top_k_filter-changes-input" in wrong:

@@ -42,10 +42,16 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     probabilities = softmax(wide, axis, wrong=wrong)  # (…, V)
     if "top_p_filter-not-normalised" in wrong:
         probabilities = wide.exp()
+    if "top_p_filter-not-stable" in wrong:
+        probabilities = wide.exp() / wide.exp().sum(-1, keepdim=True)
+    if "top_p_filter-softmax-twice" in wrong:
+        probabilities = softmax(probabilities, axis, wrong=wrong)
     if "top_p_filter-of-logits" in wrong:
         probabilities = wide
     if "top_p_filter-threshold" in wrong:
         return probabilities < p
+    if "top_p_filter-threshold-unless-best" in wrong:
+        return _best_stays(probabilities < p, wrong)
     if "top_p_filter-relative" in wrong:
         return probabilities < p * probabilities.amax(-1, keepdim=True)
     if "top_p_filter-fraction-of-tokens" in wrong:
@@ -62,9 +68,11 @@ def _is_cut(best_first: Tensor, p: float, wrong: Wrong) -> Tensor:
     if "top_p_filter-one-more" in wrong:
         before = before - probabilities.roll(1, axis)  # (…, V)
         before[..., 0] = -1.0
-    if "top_p_filter-exactly-is-not-enough" in wrong:
-        return _best_stays(before > p, wrong)
-    return _best_stays(before >= p, wrong)
+    beyond = torch.gt if "top_p_filter-exactly-is-not-enough" in wrong else torch.ge
+    is_cut = _best_stays(beyond(before, p), wrong)
+    if "top_p_filter-best-not-restored" in wrong:
+        is_cut[..., 0] = beyond(reached, p)[..., 0]
+    return is_cut
 
 
 def _best_stays(is_cut: Tensor, wrong: Wrong) -> Tensor:
@@ -133,6 +141,8 @@ def cases(draw: Draw) -> Iterator[Case]:
     cut = torch.tensor([1.0, -math.inf, 3.0, -math.inf, 2.5])
     for p in (0.3, 0.8):
         yield filter_case("what was cut before stays cut", cut, p, tier=EDGE)
+    for large in ([300.0, 299.0, 290.0], [[120.0, 110.0, 119.5], [1.0, 0.0, 3.0]]):
+        yield filter_case("stable for large logits", torch.tensor(large), 0.5, tier=EDGE)
     for dtype in (torch.float64, torch.bfloat16):
         logits, p = clear(draw, 2, 5, margin=0.05)
         yield filter_case("keeps the dtype", logits.to(dtype), p, tier=EDGE)

@@ -60,6 +60,8 @@ def _probabilities(logits: Tensor, wrong: Wrong) -> Tensor:
         return wide.clamp_min(0)
     if "sample-uniform" in wrong:
         return torch.ones_like(wide)
+    if "sample-uniform-among-those-left" in wrong:
+        return (wide > -math.inf).to(wide.dtype)
     if "sample-flatter" in wrong:
         wide = wide / 2
     if "sample-sharper" in wrong:
