@@ -25,7 +25,7 @@ def top_k_filter(logits: Tensor, k: int, *, wrong: Wrong = RIGHT) -> Tensor:
     logits: (…, V); returns its shape and dtype, the others -inf. With k of V or more nothing changes.
     """
     size = logits.shape[-1]
-    if "top_k_filter-last-position" in wrong and logits.ndim > 2:
+    if "top_k_filter-last-position" in wrong and logits.ndim == 3:
         logits = logits[:, -1]  # (…, V)
     if "top_k_filter-fails-beyond" in wrong and k > size:
         raise RuntimeError("selected index k out of range")

@@ -88,6 +88,11 @@ def _drawn(probabilities: Tensor, generator: torch.Generator, wrong: Wrong) -> T
         return (rows + torch.rand(rows.shape, generator=generator)).argmax(-1).reshape(shape)
     if "sample-other-noise" in wrong:
         return (rows.log() + torch.randn(rows.shape, generator=generator)).argmax(-1).reshape(shape)
+    if "sample-noise-of-the-wrong-sign" in wrong:
+        noise = -(-torch.rand(rows.shape, generator=generator).log()).log()
+        return (rows.log() - noise).argmax(-1).reshape(shape)
+    if "sample-multiplied-by-noise" in wrong:
+        return (rows * torch.rand(rows.shape, generator=generator)).argmax(-1).reshape(shape)
     if "sample-uniform-noise-on-logits" in wrong:
         return (rows.log() + torch.rand(rows.shape, generator=generator)).argmax(-1).reshape(shape)
     if "sample-not-cumulated" in wrong:
