@@ -246,16 +246,19 @@ def texts_of(table: Any, lang: str, inside: bool = False) -> Iterator[str]:
             yield from texts_of(entry, lang, inside or is_own)
 
 
+@functools.cache
 def said_in(lang: str) -> list[tuple[str, str]]:
     """(where, text) of everything that the path says in a language."""
     said = [(f"{name}/{lang}.md", the_unit(name).text(lang)) for name in NAMES]
     said += [(f"stage{number}.{lang}.md", stage_text(number, lang)) for number in STAGES]
-    for path in (*sorted(UNITS.glob("**/*.toml")), FOLDER / "words.toml"):
+    messages = [FOLDER / f"{name}.toml" for name in ("words", "raised", "placement")]
+    for path in (*sorted(UNITS.glob("**/*.toml")), *messages):
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         said += [(str(path.relative_to(FOLDER)), text) for text in texts_of(table, lang)]
     return said
 
 
+@functools.cache
 def plain(text: str) -> str:
     """The text without code, in which a term's English name at its first mention is gone too."""
     text = SPAN.sub("`", CODE.sub("", text))

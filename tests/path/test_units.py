@@ -100,7 +100,16 @@ def test_a_mistake_is_told_apart_from_each_other_one(name: str, one: str) -> Non
     assert alike == {other for pair in listed if one in pair for other in pair - {one}}
 
 
-@pytest.mark.parametrize("name", GROUPED)
+MANY = 100  # mistakes, inherited ones among them: to try them all on each takes a while
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[*[pytest.mark.slow] * (len(part.mistakes) > MANY), pytest.mark.xdist_group(name)])
+        for name, part in catalog().items()
+    ],
+)
 def test_each_mistake_is_named_and_nothing_else(name: str) -> None:
     suspects = suspects_of(name)
     for key in catalog()[name].own_mistakes:
