@@ -82,8 +82,8 @@ class Terminal:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
-def test_a_sitting_from_the_first_unit_to_the_second(workspace: Path) -> None:
-    terminal = Terminal(workspace, "learn")
+def test_a_sitting_from_one_unit_to_the_next(workspace: Path) -> None:
+    terminal = Terminal(workspace, "learn", "--unit", "linear")
     terminal.wait_for("predict")
     terminal.wait_for("> ")
     terminal.type("3\n")
@@ -104,7 +104,7 @@ def test_a_sitting_from_the_first_unit_to_the_second(workspace: Path) -> None:
     terminal.wait_for("the library")
     terminal.wait_for("[q]uit")
     terminal.type("n")
-    terminal.wait_for(units()[list(units())[1]].title("en"))
+    terminal.wait_for(units()["softmax"].title("en"))
     terminal.wait_for("> ")
     terminal.type("\n")
     terminal.wait_for("[q]uit")
@@ -124,6 +124,13 @@ def test_away_from_a_terminal_it_shows_the_unit_and_the_verdicts(workspace: Path
     outcome = groundup("learn")
     assert outcome.status == 0
     assert f"# {units()[next(iter(units()))].title('en')}" in outcome.out
+
+
+def test_any_unit_can_be_opened_in_any_order(workspace: Path, groundup: Run) -> None:
+    outcome = groundup("learn", "--unit", "split_heads")
+    assert f"# {units()['heads'].title('en')}" in outcome.out
+    assert f"# {units()['heads'].title('en')}" in groundup("learn").out  # and is where one goes on
+    assert groundup("learn", "--unit", "nothing").status == 2
 
 
 def test_the_map_the_path_and_the_plan(workspace: Path, groundup: Run) -> None:

@@ -32,8 +32,9 @@ class Learn(Group):
 
 
 @click.group(cls=Learn, invoke_without_command=True)
+@click.option("--unit", metavar="UNIT", help="Open this unit, or that of this part, whatever comes before it.")
 @click.pass_context
-def learn(ctx: click.Context) -> int | None:
+def learn(ctx: click.Context, unit: str | None) -> int | None:
     """Write the parts yourself, one after the other, and know that each is right.
 
     `groundup learn init my_llm` makes a workspace. In it, `groundup learn` opens the unit where you are, and checks
@@ -45,6 +46,8 @@ def learn(ctx: click.Context) -> int | None:
     from ..path.workspace import Workspace
 
     with Session(Workspace(Path()), language_in_use()) as session:
+        if unit is not None:
+            session.go_to(unit_named(unit))
         if is_terminal(sys.stdout) and is_terminal(sys.stdin):
             return sit(session)
         show_unit(session.unit, session.lang)
