@@ -127,10 +127,12 @@ def _gradients(value: Any, watched: list[Any]) -> list[Any]:
     outputs = [leaf for leaf in _leaves(value) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
     if not outputs:
         return [None] * len(watched)
-    weights = [
-        torch.linspace(-1.0, 1.5, out.numel(), dtype=torch.float64).view(out.shape).to(out.dtype) for out in outputs
-    ]
-    return list(torch.autograd.grad(outputs, watched, weights, allow_unused=True))
+    # One number, and not the outputs with their weights: for those torch imports sympy, which takes half a second.
+    total: Any = sum(
+        (out * torch.linspace(-1.0, 1.5, out.numel(), dtype=torch.float64).view(out.shape).to(out.dtype)).sum()
+        for out in outputs
+    )
+    return list(torch.autograd.grad(total, watched, allow_unused=True))
 
 
 def _leaves(value: Any) -> list[Any]:
