@@ -16,7 +16,7 @@ def bpe_encode_by_rank(text: str, merges: list[Pair], pattern: str | None = None
     for piece in [text] if pattern is None else regex.findall(pattern, text):
         row = list(piece.encode())
         while len(row) >= 2:
-            best = min(zip(row, row[1:], strict=False), key=lambda pair: ranks.get(pair, len(merges)))  # noqa: RUF007
+            best = min(zip(row, row[1:], strict=False), key=lambda pair: ranks.get(pair, len(merges)))
             if best not in ranks:
                 break
             i = 0

@@ -37,7 +37,7 @@ def train_bpe_on_one_row_with_borders(text: str, vocab_size: int, pattern: str |
         row += [*piece.encode("utf-8"), -1]  # -1 is no neighbour of anything
     merges: list[Pair] = []
     for new_id in range(256, vocab_size):
-        pairs = [(a, b) for a, b in zip(row, row[1:], strict=False) if a >= 0 and b >= 0]  # noqa: RUF007
+        pairs = [(a, b) for a, b in zip(row, row[1:], strict=False) if a >= 0 and b >= 0]
         counts = {pair: pairs.count(pair) for pair in set(pairs)}
         best, n = min(counts.items(), key=lambda item: (-item[1], item[0]), default=((0, 0), 0))
         if n < 2:
@@ -60,7 +60,7 @@ def train_bpe_on_tuples_of_words(text: str, vocab_size: int, pattern: str | None
     while 256 + len(merges) < vocab_size:
         counts: defaultdict[Pair, int] = defaultdict(int)
         for word, n in words.items():
-            for pair in zip(word[:-1], word[1:], strict=True):  # noqa: RUF007
+            for pair in zip(word[:-1], word[1:], strict=True):
                 counts[pair] += n
         heap = [(-n, pair) for pair, n in counts.items() if n >= 2]
         heapq.heapify(heap)
@@ -90,7 +90,7 @@ def train_bpe_in_a_text_of_characters(text: str, vocab_size: int, pattern: str |
     for new_id in range(256, vocab_size):
         counts: dict[str, int] = {}
         for row in rows:
-            for pair in map("".join, zip(row, row[1:], strict=False)):  # noqa: RUF007
+            for pair in map("".join, zip(row, row[1:], strict=False)):
                 counts[pair] = counts.get(pair, 0) + 1
         often = max(counts.values(), default=0)
         if often < 2:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-WRONG = [
-    (
-        """
+HEAD = """
 def convert_gpt2_weights(tensors, n_layers):
     t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
     for i in range(n_layers):
         h = f"h.{i}."
+"""  # what several begin with
+
+WRONG = [
+    (
+        HEAD
+        + """\
         for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].chunk(3, dim=1), t[h + "attn.c_attn.bias"].chunk(3)):
             out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
         for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
@@ -25,12 +29,8 @@ def convert_gpt2_weights(tensors, n_layers):
         "not transposed",
     ),
     (
-        """
-def convert_gpt2_weights(tensors, n_layers):
-    t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
-    for i in range(n_layers):
-        h = f"h.{i}."
+        HEAD
+        + """\
         for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].T.chunk(3), t[h + "attn.c_attn.bias"].chunk(3)):
             out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
         for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
@@ -46,12 +46,8 @@ def convert_gpt2_weights(tensors, n_layers):
         "only c_attn is transposed",
     ),
     (
-        """
-def convert_gpt2_weights(tensors, n_layers):
-    t = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
-    out = {"wte": t["wte.weight"], "wpe": t["wpe.weight"]}
-    for i in range(n_layers):
-        h = f"h.{i}."
+        HEAD
+        + """\
         for x, w, b in zip("qkv", t[h + "attn.c_attn.weight"].T.chunk(3), t[h + "attn.c_attn.bias"].chunk(3)):
             out[f"{h}attn.w_{x}"], out[f"{h}attn.b_{x}"] = w, b
         for old, new in {"attn.c_proj": "attn.#_o", "mlp.c_fc": "mlp.#_up", "mlp.c_proj": "mlp.#_down"}.items():
